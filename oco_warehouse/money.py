@@ -1,0 +1,68 @@
+"""Money rules, in one place.
+
+In PostgreSQL money is NUMERIC, in Python `Decimal`, in Redis an integer of nano-dollars
+(1 USD = 10^9 nano). A float never becomes money. Rounding happens only where money goes to
+nano-dollars, and then always upwards, so that a reservation is never smaller than its cost.
+"""
+
+from collections.abc import Iterable
+from decimal import ROUND_CEILING, Context, Decimal, InvalidOperation, localcontext
+from typing import Final
+
+from oco_warehouse.errors import InvalidInputError
+
+NANO_PER_DOLLAR: Final = 1_000_000_000
+ZERO: Final = Decimal(0)
+
+# Wide enough for a sum of 10^12 dollars with 30 decimals: no step below may round.
+_EXACT: Final = Context(prec=80, rounding=ROUND_CEILING)
+
+
+def parse_money(text: str) -> Decimal:
+    """Read a decimal number, plain or in scientific notation.
+
+    Raises:
+        InvalidInputError: when the text is not a finite decimal number.
+    """
+    try:
+        amount = Decimal(text.strip())
+    except InvalidOperation:
+        raise InvalidInputError(f"{text!r} is not a decimal number") from None
+    if not amount.is_finite():
+        raise InvalidInputError(f"{text!r} is not a finite number")
+    return amount
+
+
+def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
+    """Add without rounding, whatever the caller's decimal context."""
+    total = ZERO
+    with localcontext(_EXACT):
+        for amount in amounts:
+            total += amount
+    return total
+
+
+def to_nano(amount: Decimal) -> int:
+    """Dollars to integer nano-dollars, rounded up.
+
+    Raises:
+        InvalidInputError: when the amount is not finite.
+    """
+    if not amount.is_finite():
+        raise InvalidInputError(f"{amount} is not an amount of money")
+    with localcontext(_EXACT):
+        return int((amount * NANO_PER_DOLLAR).to_integral_value(rounding=ROUND_CEILING))
+
+
+def from_nano(nano: int) -> Decimal:
+    """Integer nano-dollars to dollars, exactly."""
+    with localcontext(_EXACT):
+        return Decimal(nano) / NANO_PER_DOLLAR
+
+
+def format_usd(amount: Decimal | None) -> str:
+    """For people: two decimals from a cent upwards, six below; None is unknown."""
+    if amount is None:
+        return "unknown"
+    digits = 2 if abs(amount) >= Decimal("0.01") or amount == ZERO else 6
+    return f"{'-' if amount < 0 else ''}${abs(amount):,.{digits}f}"
