@@ -1,0 +1,123 @@
+"""Real servers for every test: one PostgreSQL and one Redis a session, a fresh database a test.
+
+`OCO_TEST_DATABASE_URL` and `OCO_TEST_REDIS_URL` run the suite against servers of your own (the role
+needs CREATEDB); the databases that the tests make are theirs alone and are dropped again.
+"""
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+import redis
+from hypothesis import settings as hypothesis_settings
+from psycopg import sql
+
+from oco_warehouse import migrations
+from oco_warehouse.database import Warehouse
+from oco_warehouse.embedded import embedded_servers
+from oco_warehouse.settings import load_settings
+
+# Embedded servers share two cores with the tests: a slow example is not a failing one.
+hypothesis_settings.register_profile("oco", deadline=None, max_examples=50)
+hypothesis_settings.load_profile("oco")
+
+# What a developer's shell sets must not reach a test.
+_OURS = ("OCO_", "CEREBRA_", "ECONOMIST_", "POSTGRES_", "REDIS_", "DAGSTER_", "DBT_")
+_TEST_SERVERS = {
+    name: os.environ.pop(name)
+    for name in ("OCO_TEST_DATABASE_URL", "OCO_TEST_REDIS_URL")
+    if name in os.environ
+}
+for _name in list(os.environ):
+    if _name.startswith(_OURS) or _name in {"DATABASE_URL", "LOG_LEVEL"}:
+        del os.environ[_name]
+os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
+os.environ["DO_NOT_TRACK"] = "1"
+
+
+class Servers(NamedTuple):
+    """Addresses of the session's servers."""
+
+    database_url: str
+    redis_url: str
+
+
+@pytest.fixture(scope="session")
+def oco_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An $OCO_HOME for the session; also what a settings object without one falls back to."""
+    home = tmp_path_factory.mktemp("home")
+    os.environ["OCO_HOME"] = str(home)
+    return home
+
+
+@pytest.fixture(scope="session")
+def servers(oco_home: Path) -> Iterator[Servers]:
+    """PostgreSQL and Redis of the session."""
+    environment = {"OCO_HOME": str(oco_home), "OCO_EMBEDDED_FSYNC": "off"}
+    if "OCO_TEST_DATABASE_URL" in _TEST_SERVERS:
+        environment["DATABASE_URL"] = _TEST_SERVERS["OCO_TEST_DATABASE_URL"]
+    if "OCO_TEST_REDIS_URL" in _TEST_SERVERS:
+        environment["REDIS_URL"] = _TEST_SERVERS["OCO_TEST_REDIS_URL"]
+    with embedded_servers(load_settings(environment)) as attached:
+        yield Servers(attached.warehouse_url(), attached.cache_url())
+
+
+@pytest.fixture(scope="session")
+def template_database(servers: Servers) -> Iterator[str]:
+    """Name of a migrated database that each test gets a copy of."""
+    name = f"oco_template_{os.getpid()}"
+    _admin(servers, sql.SQL("CREATE DATABASE {}"), name)
+    migrations.upgrade(_with_database(servers.database_url, name))
+    yield name
+    _admin(servers, sql.SQL("DROP DATABASE {} WITH (FORCE)"), name)
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def warehouse_url(servers: Servers, template_database: str) -> Iterator[str]:
+    """Address of a fresh, migrated warehouse."""
+    name = f"oco_test_{os.getpid()}_{next(_numbers)}"
+    _admin(servers, sql.SQL("CREATE DATABASE {} TEMPLATE {}"), name, template_database)
+    yield _with_database(servers.database_url, name)
+    _admin(servers, sql.SQL("DROP DATABASE {} WITH (FORCE)"), name)
+
+
+@pytest.fixture
+def empty_database_url(servers: Servers) -> Iterator[str]:
+    """Address of a database that was never migrated."""
+    name = f"oco_empty_{os.getpid()}_{next(_numbers)}"
+    _admin(servers, sql.SQL("CREATE DATABASE {}"), name)
+    yield _with_database(servers.database_url, name)
+    _admin(servers, sql.SQL("DROP DATABASE {} WITH (FORCE)"), name)
+
+
+@pytest.fixture
+def warehouse(warehouse_url: str) -> Warehouse:
+    """A fresh, migrated warehouse."""
+    return Warehouse(warehouse_url)
+
+
+@pytest.fixture
+def redis_url(servers: Servers) -> str:
+    """Address of an empty Redis."""
+    client = redis.Redis.from_url(servers.redis_url)
+    client.flushall()
+    client.close()
+    return servers.redis_url
+
+
+def _with_database(url: str, name: str) -> str:
+    return urlsplit(url)._replace(path=f"/{name}").geturl()
+
+
+def _admin(servers: Servers, statement: sql.SQL, *names: str) -> None:
+    with psycopg.connect(servers.database_url, autocommit=True) as connection:
+        connection.execute(statement.format(*map(sql.Identifier, names)))
