@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote, urlsplit
 
+from croniter import croniter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from oco_warehouse.errors import ConfigurationError
@@ -43,6 +44,12 @@ def _postgres_url(value: str | None) -> str | None:
 def _redis_url(value: str | None) -> str | None:
     if value is not None and urlsplit(value).scheme not in {"redis", "rediss", "unix"}:
         raise ValueError("must begin with redis://, rediss:// or unix://")
+    return value
+
+
+def _cron(value: str) -> str:
+    if not croniter.is_valid(value) or len(value.split()) != 5:
+        raise ValueError("must be a cron expression of five fields, as in 0 */6 * * *")
     return value
 
 
@@ -164,7 +171,7 @@ class Settings(BaseModel):
         description="Folder or s3://, gs://, az:// address of FOCUS files; default the shipped "
         "sample when no cloud credentials are set",
     )
-    ingestion_cron: str = Field(
+    ingestion_cron: Annotated[str, AfterValidator(_cron)] = Field(
         "0 */6 * * *",
         alias="OCO_INGESTION_CRON",
         description="When clouds are ingested (cron, UTC)",

@@ -8,11 +8,12 @@ own storage, which lives in a database of its own.
 from pathlib import Path
 from typing import Final
 
+import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from oco_warehouse.database import CONNECT_TIMEOUT_SECONDS, unreachable_message
@@ -72,6 +73,9 @@ def upgrade(url: str) -> list[str]:
             return pending
     except OperationalError as error:
         raise WarehouseUnreachable(unreachable_message(url, error)) from None
+    except (psycopg.Error, DBAPIError) as error:
+        reason = str(error).partition("\n")[0]
+        raise MigrationError(f"the schema was left as it was: {reason}") from error
 
 
 def _pending(before: str | None) -> list[str]:

@@ -97,3 +97,7 @@ BEGIN
     RETURN NEW;
 END
 $$;
+
+-- Alembic makes this table just before the first revision runs.
+COMMENT ON TABLE oco.schema_version IS 'Which revision of the migrations the schema is at';
+COMMENT ON COLUMN oco.schema_version.version_num IS 'Revision';

@@ -1,0 +1,122 @@
+"""Rows that both wings write and read, as plain typed values.
+
+Belongs here: a row's fields, in the order of its table, and its one-line JSON form. Does not belong
+here: SQL, connections, or anything that decides.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from oco_warehouse.errors import InvalidInputError
+from oco_warehouse.pricing import CostStatus
+
+SCOPES: Final = ("agent", "team", "user", "org")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who calls: the scopes that spend is attributed to and limited by; None when not said."""
+
+    agent_id: str | None = None
+    team_id: str | None = None
+    user_id: str | None = None
+    org_id: str | None = None
+
+    def scopes(self) -> list[tuple[str, str]]:
+        """(scope, entity id) of everything that is known, as budgets name them."""
+        ids = (self.agent_id, self.team_id, self.user_id, self.org_id)
+        return [(scope, entity) for scope, entity in zip(SCOPES, ids, strict=True) if entity]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRecord:
+    """One row of `oco.api_requests`; the column comments there say what each field means."""
+
+    id: str
+    provider: str
+    endpoint: str
+    model: str
+    agent_id: str | None = None
+    team_id: str | None = None
+    user_id: str | None = None
+    org_id: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost_usd: Decimal | None
+    input_cost_usd: Decimal | None
+    output_cost_usd: Decimal | None
+    cost_status: CostStatus
+    price_version: str | None = None
+    service_tier: str | None = None
+    stream: bool = False
+    latency_ms: int = 0
+    ttft_ms: int | None = None
+    overhead_us: int | None = None
+    status_code: int
+    error_type: str | None = None
+    was_routed: bool = False
+    original_model: str | None = None
+    routed_model: str | None = None
+    savings_usd: Decimal | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    gateway_id: str = ""
+    timestamp: datetime
+
+    @property
+    def identity(self) -> Identity:
+        """Who called."""
+        return Identity(self.agent_id, self.team_id, self.user_id, self.org_id)
+
+    def scopes(self) -> list[tuple[str, str]]:
+        """(scope, entity id) of every budget that this row may move, tags included."""
+        tags = [(f"tag:{name}", value) for name, value in self.tags.items() if value]
+        return [*self.identity.scopes(), *tags]
+
+    def row(self) -> tuple[Any, ...]:
+        """Values in the order of `REQUEST_COLUMNS`; tags as JSON text."""
+        return tuple(
+            json.dumps(dict(self.tags)) if name == "tags" else getattr(self, name)
+            for name in REQUEST_COLUMNS
+        )
+
+    def to_json(self) -> bytes:
+        """One line of JSON without its line end; money as decimal text, the time as ISO 8601."""
+        values = {name: value for name, value in asdict(self).items() if value is not None}
+        return json.dumps(values, default=_plain, separators=(",", ":")).encode()
+
+    @classmethod
+    def from_json(cls, line: bytes) -> "RequestRecord":
+        """Read `to_json` back.
+
+        Raises:
+            InvalidInputError: when the line is not a record of this version.
+        """
+        try:
+            values = json.loads(line)
+            for name in _MONEY:
+                values[name] = None if values.get(name) is None else Decimal(values[name])
+            values["timestamp"] = datetime.fromisoformat(values["timestamp"]).astimezone(UTC)
+            return cls(**values)
+        except (ValueError, TypeError, KeyError, ArithmeticError) as error:
+            reason = type(error).__name__
+            raise InvalidInputError(f"a spooled request record cannot be read ({reason})") from None
+
+
+_MONEY: Final = ("cost_usd", "input_cost_usd", "output_cost_usd", "savings_usd")
+REQUEST_COLUMNS: Final = tuple(column.name for column in fields(RequestRecord))
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(type(value).__name__)
