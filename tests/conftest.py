@@ -15,11 +15,11 @@ import psycopg
 import pytest
 import redis
 from hypothesis import settings as hypothesis_settings
+from oco_warehouse.embedded import embedded_servers
 from psycopg import sql
 
 from oco_warehouse import migrations
 from oco_warehouse.database import Warehouse
-from oco_warehouse.embedded import embedded_servers
 from oco_warehouse.settings import load_settings
 
 # Embedded servers share two cores with the tests: a slow example is not a failing one.

@@ -62,7 +62,7 @@ def test_what_is_no_finite_number_is_refused(text: str) -> None:
         (Decimal(0), "$0.00"),
         (Decimal("1234.5"), "$1,234.50"),
         (Decimal("0.000123"), "$0.000123"),
-        (Decimal("-20"), "-$20.00"),
+        (Decimal(-20), "-$20.00"),
     ],
 )
 def test_people_see_dollars_and_an_unknown_amount_as_such(

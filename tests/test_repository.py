@@ -1,0 +1,63 @@
+"""What holds the repository itself together."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from oco_cli.reference import configuration_page, schema_page
+from oco_warehouse.database import Warehouse
+
+ROOT = Path(__file__).parent.parent
+LOCKS = [ROOT / "requirements.lock", *sorted((ROOT / "requirements").glob("*.lock"))]
+NAMES = {lock.name: lock for lock in LOCKS}
+
+
+def pinned(lock: Path) -> dict[str, str]:
+    return dict(re.findall(r"^([a-z0-9._-]+)==([^\s;]+)", lock.read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_locked_package_has_hashes_and_no_index_address(name: str) -> None:
+    text = NAMES[name].read_text()
+    entries = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]
+    assert len(entries) == len(pinned(NAMES[name])) > 30
+    assert all("--hash=sha256:" in entry for entry in entries)
+    assert "://" not in text
+    assert "index-url" not in text
+
+
+@pytest.mark.parametrize("name", ["proxy.lock", "pipelines.lock"])
+def test_a_containers_lock_is_part_of_the_whole_lock(name: str) -> None:
+    assert pinned(NAMES[name]).items() <= pinned(NAMES["requirements.lock"]).items()
+
+
+def test_a_gateway_container_carries_no_dagster_and_no_cloud_sdk() -> None:
+    carried = pinned(NAMES["proxy.lock"]).keys()
+    assert "litestar" in carried
+    unwanted = ("dagster", "dbt-", "polars", "pandera", "boto3", "azure-", "google-", "kubernetes")
+    assert not [package for package in carried if package.startswith(unwanted)]
+
+
+def test_a_dagster_container_carries_no_gateway() -> None:
+    carried = pinned(NAMES["pipelines.lock"]).keys()
+    assert "dagster" in carried
+    assert not carried & {"litestar", "aiohttp", "uvloop"}
+
+
+def test_the_import_rules_hold() -> None:
+    lint = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run(
+        [lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_configuration_page_is_what_the_settings_say() -> None:
+    assert (ROOT / "docs/configuration.md").read_text() == configuration_page(), "run `make docs`"
+
+
+def test_the_warehouse_page_is_what_the_database_says(warehouse: Warehouse) -> None:
+    assert (ROOT / "docs/warehouse.md").read_text() == schema_page(warehouse), "run `make docs`"
