@@ -1,0 +1,26 @@
+-- Grain: usage day × source × provider × service × account × region × team × charge category.
+select
+    x_usage_date as usage_date,
+    x_source as source,
+    x_provider as provider,
+    service_name as service,
+    x_account_id as account_id,
+    coalesce(region_id, 'none') as region,
+    coalesce(x_team, 'untagged') as team,
+    charge_category,
+    sum(x_billed_cost_usd) as billed_cost_usd,
+    sum(x_effective_cost_usd) as effective_cost_usd,
+    sum(x_list_cost_usd) as list_cost_usd,
+    sum(x_contracted_cost_usd) as contracted_cost_usd,
+    bool_or(x_estimated) as is_estimated,
+    count(*) as charge_count
+from {{ ref('focus_cost_and_usage') }}
+group by
+    x_usage_date,
+    x_source,
+    x_provider,
+    service_name,
+    x_account_id,
+    coalesce(region_id, 'none'),
+    coalesce(x_team, 'untagged'),
+    charge_category
