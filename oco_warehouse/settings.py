@@ -114,6 +114,12 @@ class Settings(BaseModel):
     )
     redis_port: Port = Field(6379, alias="REDIS_PORT", description="Redis port")
 
+    embedded_fsync: Literal["on", "off"] = Field(
+        "on",
+        alias="OCO_EMBEDDED_FSYNC",
+        description="Whether the embedded PostgreSQL waits for the disk; off is for tests only",
+    )
+
     # Gateway
     allowed_origins: str = Field(
         "http://localhost:3000",
