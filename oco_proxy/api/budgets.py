@@ -1,0 +1,253 @@
+"""Budgets: made, read, changed and removed. The ETag is the row's version."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal
+
+import asyncpg
+import msgspec
+from litestar import Controller, Request, Response, delete, get, patch, post
+from litestar.datastructures import State
+from litestar.params import Parameter
+
+from oco_proxy.api.audit import audit
+from oco_proxy.api.pagination import Cursor, Limit, Page, decode_cursor, to_page
+from oco_proxy.budget.limits import budget_from_row
+from oco_proxy.budget.periods import zone
+from oco_proxy.budget.spending import LEDGER_LOCK, spent_in
+from oco_proxy.middleware.auth import operator, viewer
+from oco_proxy.middleware.problems import ProblemError
+from oco_warehouse.database import lock_key
+from oco_warehouse.errors import ConflictError, InvalidInputError, NotFoundError
+from oco_warehouse.records import SCOPES
+
+# Amounts stay exact in Redis' scripts below 2^53 nano-dollars.
+MAX_LIMIT_USD: Final = Decimal(9_000_000)
+_COLUMNS: Final = (
+    "id, scope, entity_id, name, limit_usd, spent_usd, period, rolling_interval, time_zone, "
+    "enforcement, thresholds, period_start, period_end, version, enabled, created_at, updated_at"
+)
+PeriodName = Literal["day", "week", "month", "quarter", "year", "rolling"]
+IfMatch = Annotated[str | None, Parameter(header="If-Match", description="ETag of what you read")]
+
+
+class NewBudget(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A budget to be made."""
+
+    scope: str
+    entity_id: str
+    limit_usd: Decimal
+    name: str = ""
+    period: PeriodName = "month"
+    rolling_seconds: int | None = None
+    time_zone: str = "UTC"
+    enforcement: Literal["hard", "soft"] = "hard"
+
+
+class BudgetChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What may change of a budget; its scope and period may not."""
+
+    limit_usd: Decimal | msgspec.UnsetType = msgspec.UNSET
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    enforcement: Literal["hard", "soft"] | msgspec.UnsetType = msgspec.UNSET
+    enabled: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class BudgetController(Controller):
+    """`/api/v1/budgets`."""
+
+    path = "/budgets"
+    tags = ("llm",)
+
+    @get(guards=[viewer], summary="All budgets, newest first")
+    async def list_budgets(self, state: State, limit: Limit, cursor: Cursor = None) -> Page:
+        """Limits and what their current period has spent."""
+        at, key = decode_cursor(cursor)
+        rows = await state.services.pool.fetch(
+            f"SELECT {_COLUMNS} FROM oco.budgets "  # noqa: S608 - constants
+            "WHERE ($1::timestamptz IS NULL OR (created_at, id) < ($1, $2)) "
+            "ORDER BY created_at DESC, id DESC LIMIT $3",
+            at,
+            key,
+            limit + 1,
+        )
+        page = to_page(rows, limit, "created_at", "id")
+        page.items = [_plain(item) for item in page.items]
+        return page
+
+    @get("/{budget_id:str}", guards=[viewer], summary="One budget")
+    async def get_budget(self, state: State, budget_id: str) -> Response[dict[str, Any]]:
+        """With its ETag."""
+        row = await state.services.pool.fetchrow(
+            f"SELECT {_COLUMNS} FROM oco.budgets WHERE id = $1",  # noqa: S608 - constants
+            _known(budget_id),
+        )
+        return _answer(row, budget_id)
+
+    @post(guards=[operator], summary="Make a budget")
+    async def make_budget(
+        self, state: State, request: Request[Any, Any, Any], data: NewBudget
+    ) -> Response[dict[str, Any]]:
+        """What its period has spent so far counts from the start."""
+        _check_new(data)
+        interval = None if data.rolling_seconds is None else timedelta(seconds=data.rolling_seconds)
+        async with state.services.pool.acquire() as connection, connection.transaction():
+            # No row may be written between our counting and our commit.
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", lock_key(LEDGER_LOCK))
+            try:
+                row = await connection.fetchrow(
+                    "INSERT INTO oco.budgets (scope, entity_id, name, limit_usd, period, "  # noqa: S608
+                    "rolling_interval, time_zone, enforcement) VALUES ($1,$2,$3,$4,$5,$6,$7,$8) "
+                    f"RETURNING {_COLUMNS}",
+                    data.scope,
+                    data.entity_id,
+                    data.name,
+                    data.limit_usd,
+                    data.period,
+                    interval,
+                    data.time_zone,
+                    data.enforcement,
+                )
+            except asyncpg.UniqueViolationError:
+                raise ConflictError(
+                    f"{data.scope} {data.entity_id} has a budget for this period already"
+                ) from None
+            budget = budget_from_row(row)
+            period = budget.period_at(datetime.now(UTC))
+            spent = await spent_in(connection, budget.scope, budget.entity_id, period)
+            row = await connection.fetchrow(
+                "UPDATE oco.budgets SET spent_usd = $2, period_start = $3, period_end = $4 "  # noqa: S608
+                f"WHERE id = $1 RETURNING {_COLUMNS}",
+                budget.id,
+                spent,
+                period.start,
+                period.end,
+            )
+            await audit(
+                connection,
+                request,
+                action="budget.create",
+                entity_type="budget",
+                entity_id=budget.id,
+                details={"limit_usd": str(data.limit_usd)},
+            )
+        await state.services.keeper.limits.refresh(state.services.pool)
+        return _answer(row, budget.id, status=201)
+
+    @patch("/{budget_id:str}", guards=[operator], summary="Change a budget")
+    async def change_budget(
+        self,
+        state: State,
+        request: Request[Any, Any, Any],
+        budget_id: str,
+        data: BudgetChange,
+        if_match: IfMatch = None,
+    ) -> Response[dict[str, Any]]:
+        """Needs `If-Match` with the ETag that was read, so that no change is overwritten unseen."""
+        if if_match is None:
+            raise ProblemError(
+                428, "if_match_required", "Send the budget's ETag as If-Match; GET returns it."
+            )
+        changes = {
+            name: value
+            for name in ("limit_usd", "name", "enforcement", "enabled")
+            if (value := getattr(data, name)) is not msgspec.UNSET
+        }
+        if "limit_usd" in changes:
+            _check_limit(changes["limit_usd"])
+        if "\0" in str(changes.get("name", "")):
+            raise InvalidInputError("name must not contain a NUL character")
+        settings = "".join(f", {name} = ${index}" for index, name in enumerate(changes, 2))
+        async with state.services.pool.acquire() as connection, connection.transaction():
+            row = await connection.fetchrow(
+                f"SELECT {_COLUMNS} FROM oco.budgets WHERE id = $1 FOR UPDATE",  # noqa: S608
+                _known(budget_id),
+            )
+            if row is not None and if_match.strip() not in {_etag(row), "*"}:
+                raise ProblemError(
+                    412, "changed_meanwhile", "The budget was changed since you read it."
+                )
+            if row is not None and changes:
+                row = await connection.fetchrow(
+                    f"UPDATE oco.budgets SET version = version + 1{settings} "  # noqa: S608
+                    f"WHERE id = $1 RETURNING {_COLUMNS}",
+                    budget_id,
+                    *changes.values(),
+                )
+                details = {name: str(value) for name, value in changes.items()}
+                await audit(
+                    connection,
+                    request,
+                    action="budget.update",
+                    entity_type="budget",
+                    entity_id=budget_id,
+                    details=details,
+                )
+        await state.services.keeper.limits.refresh(state.services.pool)
+        return _answer(row, budget_id)
+
+    @delete("/{budget_id:str}", guards=[operator], summary="Remove a budget")
+    async def remove_budget(
+        self, state: State, request: Request[Any, Any, Any], budget_id: str
+    ) -> None:
+        """What was spent stays in the calls' rows."""
+        async with state.services.pool.acquire() as connection, connection.transaction():
+            gone = await connection.fetchval(
+                "DELETE FROM oco.budgets WHERE id = $1 RETURNING id", _known(budget_id)
+            )
+            if gone is None:
+                raise NotFoundError(f"there is no budget {budget_id}")
+            await audit(
+                connection,
+                request,
+                action="budget.delete",
+                entity_type="budget",
+                entity_id=budget_id,
+                details={},
+            )
+        await state.services.keeper.limits.refresh(state.services.pool)
+
+
+def _check_new(data: NewBudget) -> None:
+    tag = data.scope.startswith("tag:") and len(data.scope) > 4
+    if data.scope not in SCOPES and not tag:
+        raise InvalidInputError(f"scope must be one of {', '.join(SCOPES)} or tag:NAME")
+    for name in ("scope", "entity_id", "name"):
+        value = getattr(data, name)
+        if "\0" in value or len(value) > 200:
+            raise InvalidInputError(f"{name} must be at most 200 characters without NUL")
+    if not data.entity_id:
+        raise InvalidInputError("entity_id must not be empty")
+    _check_limit(data.limit_usd)
+    zone(data.time_zone)
+    if (data.period == "rolling") != (data.rolling_seconds is not None):
+        raise InvalidInputError("rolling_seconds goes with the period rolling, and only with it")
+    if data.rolling_seconds is not None and not 60 <= data.rolling_seconds <= 366 * 86_400:
+        raise InvalidInputError("rolling_seconds must be from a minute to a year")
+
+
+def _check_limit(limit: Decimal) -> None:
+    if not limit.is_finite() or not 0 <= limit <= MAX_LIMIT_USD:
+        raise InvalidInputError(f"limit_usd must be from 0 to {MAX_LIMIT_USD}")
+
+
+def _known(budget_id: str) -> str:
+    if "\0" in budget_id:
+        raise NotFoundError("there is no such budget")
+    return budget_id
+
+
+def _etag(row: Any) -> str:
+    return f'"{row["version"]}"'
+
+
+def _answer(row: Any, budget_id: str, status: int = 200) -> Response[dict[str, Any]]:
+    if row is None:
+        raise NotFoundError(f"there is no budget {budget_id}")
+    return Response(_plain(dict(row)), status_code=status, headers={"ETag": _etag(row)})
+
+
+def _plain(item: dict[str, Any]) -> dict[str, Any]:
+    interval = item.pop("rolling_interval")
+    item["rolling_seconds"] = None if interval is None else int(interval.total_seconds())
+    return item

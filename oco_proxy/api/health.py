@@ -1,0 +1,44 @@
+"""Whether the process lives, and whether it can do its work."""
+
+from typing import Any, Final
+
+import asyncpg
+from litestar import Response, get
+from litestar.datastructures import State
+
+from oco_proxy.services import Services
+
+_GONE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+
+
+@get("/healthz", summary="Whether the process lives", tags=["health"])
+async def healthz() -> dict[str, str]:
+    """Answers as long as the event loop turns."""
+    return {"status": "ok"}
+
+
+@get("/readyz", summary="Whether the gateway can take calls", tags=["health"])
+async def readyz(state: State) -> Response[dict[str, Any]]:
+    """503 when calls would be refused. A gone PostgreSQL or Redis alone only degrades."""
+    services: Services = state.services
+    try:
+        await services.pool.fetchval("SELECT 1", timeout=2)
+        warehouse = True
+    except _GONE:
+        warehouse = False
+    ledger = services.writer.status()
+    budgets = services.keeper.status()
+    ready = services.spool.accepts and (warehouse or budgets["redis"])
+    whole = ready and warehouse and budgets["redis"] and ledger["writes"]
+    return Response(
+        {
+            "status": "ok" if whole else ("degraded" if ready else "unavailable"),
+            "warehouse": warehouse,
+            "redis": budgets["redis"],
+            "budgets": budgets,
+            "ledger": ledger,
+            "prices": len(services.prices.table),
+            "gateway_id": services.spool.gateway_id,
+        },
+        status_code=200 if ready else 503,
+    )

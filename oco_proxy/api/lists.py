@@ -1,0 +1,143 @@
+"""Read-only lists: calls, recommendations, violations, backups, prices. One statement each."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from litestar import get
+from litestar.datastructures import State
+
+from oco_proxy.api.pagination import Cursor, Limit, Page, decode_cursor, to_page
+from oco_proxy.middleware.auth import viewer
+from oco_warehouse.records import REQUEST_COLUMNS
+
+_REQUESTS_SQL: Final = f"""
+SELECT {", ".join(f'"{name}"' for name in REQUEST_COLUMNS)}
+FROM oco.api_requests
+WHERE ($1::timestamptz IS NULL OR ("timestamp", id) < ($1, $2))
+  AND ($4::text IS NULL OR agent_id = $4)
+  AND ($5::text IS NULL OR team_id = $5)
+  AND ($6::text IS NULL OR model = $6)
+  AND ($7::text IS NULL OR provider = $7)
+ORDER BY "timestamp" DESC, id DESC
+LIMIT $3
+"""  # noqa: S608 - column names are constants
+_RECOMMENDATIONS_SQL: Final = """
+SELECT id::text AS id, provider, account_id, resource_id, resource_type, recommendation_type, title,
+       description, estimated_monthly_savings, confidence, status, status_reason, created_at,
+       last_seen_at, resolved_at
+FROM oco.optimization_recommendations
+WHERE ($1::timestamptz IS NULL OR (created_at, id::text) < ($1, $2))
+  AND ($4::text IS NULL OR status = $4)
+ORDER BY created_at DESC, id::text DESC
+LIMIT $3
+"""
+_VIOLATIONS_SQL: Final = """
+SELECT v.id::text AS id, v.policy_id::text AS policy_id, p.name AS policy_name, v.provider,
+       v.account_id, v.resource_id, v.description, v.severity, v.owner, v.exempt_until,
+       v.detected_at, v.last_seen_at, v.resolved_at
+FROM oco.policy_violations v
+JOIN oco.governance_policies p ON p.id = v.policy_id
+WHERE ($1::timestamptz IS NULL OR (v.detected_at, v.id::text) < ($1, $2))
+  AND ($4::boolean IS NULL OR (v.resolved_at IS NULL) = $4)
+ORDER BY v.detected_at DESC, v.id::text DESC
+LIMIT $3
+"""
+_BACKUPS_SQL: Final = """
+SELECT id::text AS id, cluster, backup_name, policy_id::text AS policy_id, due_at, phase,
+       namespaces, storage_location, items_total, items_backed_up, errors, warnings, failure_reason,
+       usable, usable_reason, started_at, completed_at, expires_at, vanished_at, first_seen_at
+FROM oco.backup_records
+WHERE ($1::timestamptz IS NULL OR (first_seen_at, id::text) < ($1, $2))
+  AND ($4::text IS NULL OR cluster = $4)
+ORDER BY first_seen_at DESC, id::text DESC
+LIMIT $3
+"""
+_MODELS_SQL: Final = """
+SELECT provider, model, service_tier, min_context_tokens, input_per_m_token, output_per_m_token,
+       cached_input_per_m_token, cache_write_per_m_token, max_output_tokens, source, price_version,
+       CASE WHEN isfinite(effective_from) THEN effective_from END AS effective_from, updated_at,
+       concat_ws('|', provider, model, service_tier, min_context_tokens, effective_from) AS key
+FROM oco.model_pricing
+WHERE ($1::timestamptz IS NULL OR (updated_at, concat_ws('|', provider, model, service_tier,
+       min_context_tokens, effective_from)) < ($1, $2))
+  AND ($4::text IS NULL OR provider = $4)
+  AND ($5::text IS NULL OR model = $5)
+ORDER BY updated_at DESC, key DESC
+LIMIT $3
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _List:
+    """A statement with (last time, last key, limit) as its first parameters, then its filters."""
+
+    statement: str
+    at: str
+    key: str = "id"
+
+    async def page(self, state: State, cursor: str | None, limit: int, *filters: Any) -> Page:
+        seen_at, seen_key = decode_cursor(cursor)
+        pool = state.services.pool
+        rows = await pool.fetch(self.statement, seen_at, seen_key, limit + 1, *filters)
+        return to_page(rows, limit, self.at, self.key)
+
+
+_REQUESTS: Final = _List(_REQUESTS_SQL, "timestamp")
+_RECOMMENDATIONS: Final = _List(_RECOMMENDATIONS_SQL, "created_at")
+_VIOLATIONS: Final = _List(_VIOLATIONS_SQL, "detected_at")
+_BACKUPS: Final = _List(_BACKUPS_SQL, "first_seen_at")
+_MODELS: Final = _List(_MODELS_SQL, "updated_at", "key")
+
+
+@get("/requests", guards=[viewer], summary="Model calls, newest first", tags=["llm"])
+async def list_requests(
+    state: State,
+    limit: Limit,
+    cursor: Cursor = None,
+    agent_id: str | None = None,
+    team_id: str | None = None,
+    model: str | None = None,
+    provider: str | None = None,
+) -> Page:
+    """Every call that went through the gateway: metadata, never content."""
+    filters = (agent_id, team_id, model, provider)
+    return await _REQUESTS.page(state, cursor, limit, *filters)
+
+
+@get("/models", guards=[viewer], summary="Prices of models", tags=["llm"])
+async def list_models(
+    state: State,
+    limit: Limit,
+    cursor: Cursor = None,
+    provider: str | None = None,
+    model: str | None = None,
+) -> Page:
+    """US dollars per million tokens, with their history."""
+    return await _MODELS.page(state, cursor, limit, provider, model)
+
+
+@get("/recommendations", guards=[viewer], summary="What could be saved", tags=["costs"])
+async def list_recommendations(
+    state: State, limit: Limit, cursor: Cursor = None, status: str | None = None
+) -> Page:
+    """Recommendations of the optimizer, newest first."""
+    return await _RECOMMENDATIONS.page(state, cursor, limit, status)
+
+
+@get("/violations", guards=[viewer], summary="What breaks a policy", tags=["costs"])
+async def list_violations(
+    state: State,
+    limit: Limit,
+    cursor: Cursor = None,
+    open: bool | None = None,  # noqa: A002
+) -> Page:
+    """Violations of governance policies, newest first."""
+    return await _VIOLATIONS.page(state, cursor, limit, open)
+
+
+@get("/backups", guards=[viewer], summary="Recovery points", tags=["resilience"])
+async def list_backups(
+    state: State, limit: Limit, cursor: Cursor = None, cluster: str | None = None
+) -> Page:
+    """Velero backups as they were seen, kept after Velero forgot them."""
+    return await _BACKUPS.page(state, cursor, limit, cluster)

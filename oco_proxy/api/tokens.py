@@ -1,0 +1,125 @@
+"""Access tokens: handed out once, stored hashed, revoked for good."""
+
+import secrets
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, Request, delete, get, post
+from litestar.datastructures import State
+
+from oco_proxy.api.audit import audit
+from oco_proxy.api.pagination import Cursor, Limit, Page, decode_cursor, to_page
+from oco_proxy.middleware.auth import admin
+from oco_warehouse.errors import InvalidInputError, NotFoundError
+from oco_warehouse.tokens import hash_token
+
+_PREFIX_LENGTH: Final = 12
+
+
+class NewToken(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A token to be made."""
+
+    name: str
+    role: Literal["admin", "operator", "viewer", "agent"]
+    agent_id: str | None = None
+    team_id: str | None = None
+    user_id: str | None = None
+    org_id: str | None = None
+    expires_at: datetime | None = None
+
+
+class MadeToken(msgspec.Struct, kw_only=True):
+    """The only answer that ever shows a token."""
+
+    id: str
+    token: str
+
+
+class TokenController(Controller):
+    """`/api/v1/tokens`."""
+
+    path = "/tokens"
+    tags = ("access",)
+
+    @get(guards=[admin], summary="All tokens, newest first")
+    async def list_tokens(self, state: State, limit: Limit, cursor: Cursor = None) -> Page:
+        """Never the tokens themselves, only their first characters."""
+        at, key = decode_cursor(cursor)
+        rows = await state.services.pool.fetch(
+            "SELECT id::text AS id, name, token_prefix, role, agent_id, team_id, user_id, org_id, "
+            "created_at, expires_at, revoked_at FROM oco.api_tokens "
+            "WHERE ($1::timestamptz IS NULL OR (created_at, id::text) < ($1, $2)) "
+            "ORDER BY created_at DESC, id::text DESC LIMIT $3",
+            at,
+            key,
+            limit + 1,
+        )
+        return to_page(rows, limit, "created_at", "id")
+
+    @post(guards=[admin], summary="Make a token")
+    async def make_token(
+        self, state: State, request: Request[Any, Any, Any], data: NewToken
+    ) -> MadeToken:
+        """The answer is the only place where it can be read."""
+        _check(data)
+        secret = f"oco_{secrets.token_urlsafe(32)}"
+        async with state.services.pool.acquire() as connection, connection.transaction():
+            made: str = await connection.fetchval(
+                "INSERT INTO oco.api_tokens (name, token_hash, token_prefix, role, agent_id, "
+                "team_id, user_id, org_id, expires_at) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9) "
+                "RETURNING id::text",
+                data.name,
+                hash_token(secret),
+                secret[:_PREFIX_LENGTH],
+                data.role,
+                data.agent_id,
+                data.team_id,
+                data.user_id,
+                data.org_id,
+                data.expires_at,
+            )
+            await audit(
+                connection,
+                request,
+                action="token.create",
+                entity_type="token",
+                entity_id=made,
+                details={"role": data.role},
+            )
+        return MadeToken(id=made, token=secret)
+
+    @delete("/{token_id:uuid}", guards=[admin], summary="Revoke a token")
+    async def revoke_token(
+        self, state: State, request: Request[Any, Any, Any], token_id: UUID
+    ) -> None:
+        """It stops within two seconds on every gateway."""
+        async with state.services.pool.acquire() as connection, connection.transaction():
+            revoked = await connection.fetchval(
+                "UPDATE oco.api_tokens SET revoked_at = now() "
+                "WHERE id = $1 AND revoked_at IS NULL RETURNING id::text",
+                token_id,
+            )
+            if revoked is None:
+                raise NotFoundError(f"there is no valid token {token_id}")
+            await audit(
+                connection,
+                request,
+                action="token.revoke",
+                entity_type="token",
+                entity_id=revoked,
+                details={},
+            )
+
+
+def _check(data: NewToken) -> None:
+    for name in ("name", "agent_id", "team_id", "user_id", "org_id"):
+        value = getattr(data, name)
+        if value is not None and ("\0" in value or not 0 < len(value) <= 200):
+            raise InvalidInputError(f"{name} must be from 1 to 200 characters without NUL")
+    if data.expires_at is not None:
+        if data.expires_at.tzinfo is None:
+            raise InvalidInputError("expires_at needs a time zone, as in 2030-01-01T00:00:00Z")
+        if data.expires_at <= datetime.now(UTC):
+            raise InvalidInputError("expires_at is in the past")

@@ -1,0 +1,84 @@
+"""The application: `uvicorn --factory oco_proxy.app:create_app`, or `python -m oco_proxy`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from litestar import Litestar, Router, asgi
+from litestar.config.cors import CORSConfig
+from litestar.middleware import DefineMiddleware
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+
+from oco_proxy.api import docs, health, lists
+from oco_proxy.api.budgets import BudgetController
+from oco_proxy.api.costs import daily_costs
+from oco_proxy.api.tokens import TokenController
+from oco_proxy.middleware.auth import TokenAuthentication
+from oco_proxy.middleware.logs import configure_logs
+from oco_proxy.middleware.problems import to_problem
+from oco_proxy.middleware.requests import RequestMiddleware
+from oco_proxy.proxy.route import PREFIX, ProxyRoute
+from oco_proxy.services import open_services
+from oco_warehouse import __version__
+from oco_warehouse.settings import Settings, load_settings
+
+_ABOUT = (
+    "Model calls go to /api/v1/proxy/{provider}/… exactly as a provider's own API takes them. "
+    "Everything below needs an access token."
+)
+
+
+def create_app(settings: Settings | None = None) -> Litestar:
+    """The gateway and its API; everything that it needs is opened when it starts."""
+    settings = settings or load_settings()
+    configure_logs(settings.gateway_log_level)
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        async with open_services(settings) as services:
+            app.state.services = services
+            app.state.route = ProxyRoute(services)
+            yield
+
+    api = Router(
+        path="/api/v1",
+        route_handlers=[
+            BudgetController,
+            TokenController,
+            lists.list_requests,
+            lists.list_models,
+            lists.list_recommendations,
+            lists.list_violations,
+            lists.list_backups,
+            daily_costs,
+        ],
+        middleware=[DefineMiddleware(TokenAuthentication)],
+        security=[{"token": []}],
+    )
+    return Litestar(
+        route_handlers=[proxy, api, health.healthz, health.readyz],
+        lifespan=[lifespan],
+        middleware=[RequestMiddleware()],
+        exception_handlers={Exception: to_problem},
+        cors_config=CORSConfig(allow_origins=settings.cors_origins, expose_headers=["*"]),
+        openapi_config=OpenAPIConfig(
+            title="Open Cloud Ops",
+            version=__version__,
+            description=_ABOUT,
+            path="/docs",
+            render_plugins=docs.PLUGINS,
+            components=Components(
+                security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}
+            ),
+        ),
+        logging_config=None,
+        request_max_body_size=1024 * 1024,
+        debug=False,
+    )
+
+
+@asgi(PREFIX, is_mount=True, copy_scope=False)
+async def proxy(scope: Any, receive: Any, send: Any) -> None:
+    """Hand over to the hot route."""
+    await scope["app"].state.route(scope, receive, send)

@@ -1,0 +1,127 @@
+"""Every error of the API as RFC 9457 `application/problem+json`."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+import asyncpg
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+
+from oco_warehouse.errors import (
+    ConflictError,
+    InvalidInputError,
+    NotFoundError,
+    WarehouseUnreachable,
+)
+
+_log = structlog.get_logger(__name__)
+
+CONTENT_TYPE: Final = "application/problem+json"
+_STATUS: Final[dict[type[Exception], tuple[int, str]]] = {
+    InvalidInputError: (400, "invalid_input"),
+    NotFoundError: (404, "not_found"),
+    ConflictError: (409, "conflict"),
+    WarehouseUnreachable: (503, "warehouse_unreachable"),
+}
+_CODES: Final = {
+    400: "invalid_input",
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "unsupported_media_type",
+    429: "rate_limited",
+}
+
+
+class ProblemError(HTTPException):
+    """An HTTP error with a code of its own."""
+
+    def __init__(self, status: int, code: str, detail: str, **headers: str) -> None:
+        super().__init__(detail=detail, status_code=status, headers=headers or None)
+        self.code = code
+
+
+def problem_body(
+    *,
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    request_id: str,
+    extra: Mapping[str, Any] | None = None,
+) -> bytes:
+    """The JSON of a problem; `type` is a stable URN, `instance` the request's id."""
+    return msgspec.json.encode(
+        {
+            "type": f"urn:oco:problem:{code}",
+            "title": title,
+            "status": status,
+            "detail": detail,
+            "instance": f"urn:oco:request:{request_id}",
+            **(extra or {}),
+        }
+    )
+
+
+def to_problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Litestar's exception handler: an unexpected error says nothing about itself but its id."""
+    request_id = str(request.scope.get("state", {}).get("request_id", ""))
+    status, code, detail = 500, "internal", "Something went wrong here; the log knows this request."
+    headers: dict[str, str] = {}
+    extra: dict[str, Any] = {}
+    if isinstance(error, ProblemError):
+        status, code, detail = error.status_code, error.code, error.detail
+        headers = dict(error.headers or {})
+    elif isinstance(error, HTTPException):
+        status, detail = error.status_code, error.detail
+        code = _CODES.get(status, "refused" if status < 500 else "internal")
+        headers = dict(error.headers or {})
+        if isinstance(error, ValidationException) and error.extra:
+            extra["errors"] = error.extra
+    elif isinstance(error, (asyncpg.InterfaceError, OSError, TimeoutError)) or (
+        isinstance(error, asyncpg.PostgresError) and _is_outage(error)
+    ):
+        status, code = 503, "warehouse_unreachable"
+        detail = "PostgreSQL does not answer; try again shortly."
+        headers["Retry-After"] = "2"
+    else:
+        for kind, (known_status, known_code) in _STATUS.items():
+            if isinstance(error, kind):
+                status, code, detail = known_status, known_code, str(error)
+                break
+        else:
+            # The type and the place, never the message: it might quote what a client sent.
+            _log.error(
+                "unexpected_error",
+                request_id=request_id,
+                error=type(error).__name__,
+                place=_place(error),
+            )
+    body = problem_body(
+        status=status,
+        code=code,
+        title=HTTPStatus(status).phrase,
+        detail=detail,
+        request_id=request_id,
+        extra=extra,
+    )
+    return Response(body, status_code=status, media_type=CONTENT_TYPE, headers=headers)
+
+
+def _is_outage(error: asyncpg.PostgresError) -> bool:
+    # Classes 08, 53 and 57: connection failures, no resources left, the server shuts down.
+    return (error.sqlstate or "")[:2] in {"08", "53", "57"}
+
+
+def _place(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "unknown"
+    return f"{trace.tb_frame.f_globals.get('__name__', '?')}:{trace.tb_lineno}"

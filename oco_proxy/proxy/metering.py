@@ -1,0 +1,57 @@
+"""Meters: fed the decoded bytes of an answer, they say what was used.
+
+Pure and incremental: no I/O, no clock, and never an exception, whatever the bytes are. A provider's
+dialect supplies the meters; `dialects` chooses one by provider and endpoint.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from oco_warehouse.pricing import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """What an answer said about itself.
+
+    Attributes:
+        usage: counts in the platform's own terms; None when the answer carried none.
+        model: the model that served, where it is said.
+        service_tier: the tier that served, where it is said.
+        output_events: content events of a stream: an estimate of its tokens where usage is missing.
+        complete: the answer came to its own end.
+    """
+
+    usage: Usage | None = None
+    model: str | None = None
+    service_tier: str | None = None
+    output_events: int = 0
+    complete: bool = False
+
+
+class Meter(Protocol):
+    """Reads one answer; `ended` is True once it has said everything that a client waits for."""
+
+    ended: bool
+
+    def feed(self, data: bytes) -> None:
+        """Take the next decoded fragment."""
+        ...
+
+    def finish(self) -> Metered:
+        """What is known; may be called once, after the last fragment that came."""
+        ...
+
+
+class Silent:
+    """The meter of paths that carry no usage."""
+
+    def __init__(self) -> None:
+        self.ended = False
+
+    def feed(self, data: bytes) -> None:
+        """Ignore the fragment."""
+
+    def finish(self) -> Metered:
+        """Nothing is known."""
+        return Metered()

@@ -1,0 +1,123 @@
+"""The gateway's own answers on the proxied paths: one refusal, in our shape or the provider's.
+
+The official SDKs show their users a message only when `error` is an object; `OCO_ERROR_SHAPE`
+chooses. Money is decimal text, so that no digit is lost on the way.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from math import ceil
+from typing import Any, Final, Literal
+
+import msgspec
+
+from oco_proxy.budget.admission import BudgetExceeded
+from oco_proxy.middleware.problems import problem_body
+from oco_proxy.proxy.headers import RawHeaders
+from oco_warehouse.money import format_usd
+
+_TITLES: Final = {
+    400: "Bad request",
+    401: "Not authenticated",
+    404: "Not found",
+    413: "Too large",
+    415: "Unsupported encoding",
+    429: "Too many requests",
+    502: "The provider failed",
+    503: "Not available",
+    504: "The provider did not answer in time",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal(Exception):
+    """An answer that the gateway gives by itself.
+
+    Attributes:
+        status: HTTP status.
+        code: stable word for machines, as in `api_requests.error_type`.
+        message: one sentence for people, without anything of the request's content.
+        fields: further members of the body.
+        retry_after: seconds after which a repeat may help; None says nothing about it.
+        retry: whether an SDK should repeat the request by itself; None leaves it to the SDK.
+    """
+
+    status: int
+    code: str
+    message: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    retry_after: int | None = None
+    retry: bool | None = None
+
+    def headers(self, content_type: str) -> RawHeaders:
+        """Headers of the answer."""
+        headers = [(b"content-type", content_type.encode())]
+        if self.retry_after is not None:
+            headers.append((b"retry-after", str(self.retry_after).encode()))
+        if self.retry is not None:
+            headers.append((b"x-should-retry", b"true" if self.retry else b"false"))
+        return headers
+
+    def body(self, shape: Literal["oco", "provider"], request_id: str) -> tuple[str, bytes]:
+        """(content type, body) of the answer."""
+        if shape == "provider":
+            error = {
+                "message": self.message,
+                "type": self.code,
+                "code": self.code,
+                "param": None,
+                **self.fields,
+            }
+            return "application/json", msgspec.json.encode({"error": error})
+        if self.status == 429:
+            return "application/json", msgspec.json.encode(
+                {"error": self.code, **self.fields, "message": self.message}
+            )
+        return "application/problem+json", problem_body(
+            status=self.status,
+            code=self.code,
+            title=_TITLES.get(self.status, "Refused"),
+            detail=self.message,
+            request_id=request_id,
+            extra=self.fields,
+        )
+
+
+def over_budget(error: BudgetExceeded, now: datetime) -> Refusal:
+    """The refusal of a request whose worst case finds no room."""
+    budget, resets_at = error.budget, error.period.end
+    message = (
+        f"The {_period_name(budget.period)} budget of {budget.scope} {budget.entity_id} is used up:"
+        f" {format_usd(error.spent_usd)} spent and {format_usd(error.reserved_usd)} reserved of "
+        f"{format_usd(budget.limit_usd)}, and this request may cost up to "
+        f"{format_usd(error.wanted_usd)}. It resets at {resets_at:%Y-%m-%d %H:%M} UTC; "
+        "a lower max_tokens reserves less."
+    )
+    return Refusal(
+        429,
+        "budget_exceeded",
+        message,
+        {
+            "scope": budget.scope,
+            "entity_id": budget.entity_id,
+            "limit_usd": str(budget.limit_usd),
+            "spent_usd": str(error.spent_usd),
+            "reserved_usd": str(error.reserved_usd),
+            "requested_usd": str(error.wanted_usd),
+            "period": budget.period,
+            "resets_at": resets_at.isoformat(),
+        },
+        retry_after=max(1, ceil((resets_at - now).total_seconds())),
+        retry=False,
+    )
+
+
+def _period_name(period: str) -> str:
+    return {
+        "day": "daily",
+        "week": "weekly",
+        "month": "monthly",
+        "quarter": "quarterly",
+        "year": "yearly",
+    }.get(period, period)

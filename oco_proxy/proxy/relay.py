@@ -1,0 +1,286 @@
+"""Passes an answer on as it comes, meters a side copy, and settles before the last byte leaves.
+
+Settlement happens exactly once a call, whatever ends it: the answer's end, a provider that breaks
+off, a client that leaves, or the server's own shutdown. The record goes to the spool without an
+await, so nothing can cancel it halfway.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import anyio
+import structlog
+
+from oco_proxy.proxy import dialects
+from oco_proxy.proxy.decoding import Decoder, decoder_for
+from oco_proxy.proxy.headers import REQUEST_ID, RawHeaders, for_client, header
+from oco_proxy.proxy.metering import Meter, Metered
+from oco_proxy.proxy.openai import UsageEventRemover
+from oco_proxy.proxy.providers import Provider
+from oco_proxy.proxy.refusals import Refusal
+from oco_proxy.proxy.settlement import CallFacts, Ending, to_record
+from oco_proxy.proxy.upstream import Answer, UpstreamFailure
+from oco_proxy.services import Services
+from oco_warehouse.money import to_nano
+
+_log = structlog.get_logger(__name__)
+
+CLIENT_CLOSED: Final = 499
+_SETTLE_SECONDS: Final = 5.0
+_NO_BODY: Final = frozenset({204, 304})
+
+
+@dataclass(slots=True)
+class Call:
+    """A request that was admitted."""
+
+    facts: CallFacts
+    provider: Provider
+    method: str
+    url: str
+    headers: RawHeaders
+    body: bytes
+    takes_usage_out: bool
+    arrived: float
+    overhead_us: int = 0
+    first_byte_ms: int | None = None
+    recorded: bool = False
+    client_left: bool = False
+    drain: asyncio.Timeout | None = field(default=None, repr=False)
+
+    def elapsed_ms(self) -> int:
+        """Since the request arrived."""
+        return int((time.perf_counter() - self.arrived) * 1000)
+
+
+class _Body:
+    """The answer's body on its two ways: to the client, and through the meter."""
+
+    def __init__(self, call: Call, answer: Answer) -> None:
+        encoding = header(answer.headers, b"content-encoding")
+        is_stream = header(answer.headers, b"content-type").startswith("text/event-stream")
+        ok = answer.status < 400
+        self.meter: Meter = dialects.meter_for(
+            call.provider,
+            call.facts.endpoint,
+            metered=call.facts.metered and ok,
+            event_stream=is_stream,
+        )
+        self._decoder: Decoder = decoder_for(encoding)
+        self._remover = UsageEventRemover() if call.takes_usage_out and is_stream and ok else None
+        # We asked for an uncompressed stream; one that comes compressed is passed on plain, because
+        # an event cannot be cut out of compressed bytes.
+        self._plain = self._remover is not None and encoding.lower() not in {"", "identity"}
+        self.dropped_headers = frozenset(
+            {b"content-length"} if self._remover else set()
+        ) | frozenset({b"content-encoding"} if self._plain else set())
+        length = header(answer.headers, b"content-length")
+        self.expected: int | None = int(length) if length.isdigit() else None
+        if call.method == "HEAD" or answer.status in _NO_BODY:
+            self.expected = 0
+        self._seen = 0
+        self.decoded = 0
+
+    @property
+    def is_last(self) -> bool:
+        """True once a client has everything that it waits for."""
+        return self.meter.ended or (self.expected is not None and self._seen >= self.expected)
+
+    def take(self, fragment: bytes) -> bytes:
+        """Meter a fragment; returns what the client gets of it now."""
+        self._seen += len(fragment)
+        plain = self._decoder.feed(fragment)
+        self.decoded += len(plain)
+        self.meter.feed(plain)
+        if self._remover is None:
+            return fragment
+        return self._remover.feed(plain if self._plain else fragment)
+
+    def rest(self) -> bytes:
+        """What the client gets at the end of the answer."""
+        return b"" if self._remover is None else self._remover.finish()
+
+
+async def relay(services: Services, call: Call, receive: Any, send: Any) -> None:
+    """Forward an admitted call and answer the client.
+
+    Raises:
+        Refusal: 502 or 504, when no byte of an answer was sent to the client yet.
+    """
+    try:
+        async with _watched(services, call, receive):
+            await _forward(services, call, send)
+    except UpstreamFailure as failure:
+        await _settle_failure(services, call, failure)
+        raise Refusal(failure.status, failure.error_type, f"The call failed: {failure}.") from None
+    except TimeoutError:
+        # The drain's bound: the client left and the provider still talks.
+        await _settle(services, call, _gone(call, cut=True), Metered())
+    finally:
+        if not call.recorded:
+            # Cancelled by the server's shutdown, or something unforeseen.
+            with anyio.CancelScope(shield=True):
+                await _settle(
+                    services, call, _gone(call, cut=True, why="gateway_stopped"), Metered()
+                )
+
+
+async def _forward(services: Services, call: Call, send: Any) -> None:
+    sent = await services.upstream.send(call.method, call.url, call.headers, call.body)
+    async with sent as answer:
+        body = _Body(call, answer)
+        call.first_byte_ms = call.elapsed_ms()
+        if body.expected == 0:
+            await _finish(services, call, answer, body)
+        headers = for_client(answer.headers, without=body.dropped_headers)
+        headers.append((REQUEST_ID, call.facts.request_id.encode()))
+        await _send(
+            call, send, {"type": "http.response.start", "status": answer.status, "headers": headers}
+        )
+        try:
+            async for fragment in answer.fragments():
+                out = body.take(fragment)
+                if body.is_last and not call.recorded:
+                    await _finish(services, call, answer, body)
+                if out:
+                    await _send(
+                        call, send, {"type": "http.response.body", "body": out, "more_body": True}
+                    )
+        except (UpstreamFailure, TimeoutError) as failure:
+            # Returning without a last body part makes the server cut the client's connection: the
+            # client must not take half an answer for a whole one.
+            await _cut_short(services, call, answer, body, failure)
+            return
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await _cut_short(services, call, answer, body, None)
+            raise
+        if not call.recorded:
+            await _finish(services, call, answer, body)
+        await _send(call, send, {"type": "http.response.body", "body": body.rest()})
+
+
+async def _finish(services: Services, call: Call, answer: Answer, body: _Body) -> None:
+    """The answer is complete: record it, then let its last byte go."""
+    error_type = f"http_{answer.status}" if answer.status >= 400 else None
+    if call.client_left:
+        error_type = "client_closed"
+    ending = Ending(
+        status=answer.status,
+        latency_ms=call.elapsed_ms(),
+        ttft_ms=call.first_byte_ms,
+        overhead_us=call.overhead_us,
+        error_type=error_type,
+        answer_bytes=body.decoded,
+    )
+    await _settle(services, call, ending, body.meter.finish())
+
+
+async def _cut_short(
+    services: Services, call: Call, answer: Answer, body: _Body, failure: Exception | None
+) -> None:
+    error_type = "gateway_stopped"
+    if isinstance(failure, UpstreamFailure):
+        error_type = failure.error_type
+    if call.client_left:
+        error_type = "client_closed"
+    ending = Ending(
+        status=answer.status,
+        latency_ms=call.elapsed_ms(),
+        ttft_ms=call.first_byte_ms,
+        overhead_us=call.overhead_us,
+        error_type=error_type,
+        cut=True,
+        answer_bytes=body.decoded,
+    )
+    await _settle(services, call, ending, body.meter.finish())
+
+
+async def _settle_failure(services: Services, call: Call, failure: UpstreamFailure) -> None:
+    ending = Ending(
+        status=failure.status,
+        latency_ms=call.elapsed_ms(),
+        overhead_us=call.overhead_us,
+        error_type=failure.error_type,
+        answered=False,
+        reached=failure.reached,
+    )
+    await _settle(services, call, ending, Metered())
+
+
+def _gone(call: Call, *, cut: bool, why: str = "client_closed") -> Ending:
+    """The end of a call that has no answer to speak of."""
+    return Ending(
+        status=CLIENT_CLOSED,
+        latency_ms=call.elapsed_ms(),
+        overhead_us=call.overhead_us,
+        error_type=why,
+        answered=False,
+        cut=cut,
+    )
+
+
+async def _settle(services: Services, call: Call, ending: Ending, metered: Metered) -> None:
+    if call.recorded:
+        return
+    call.recorded = True
+    record = to_record(call.facts, ending, metered, services.prices.table)
+    services.spool.append(record)
+    cost = 0 if record.cost_usd is None else to_nano(record.cost_usd)
+    with anyio.CancelScope(shield=True), suppress(TimeoutError):
+        async with asyncio.timeout(_SETTLE_SECONDS):
+            await services.keeper.settle(record.id, cost)
+    _log.info(
+        "call",
+        request_id=record.id,
+        provider=record.provider,
+        endpoint=record.endpoint,
+        model=record.model,
+        agent_id=record.agent_id,
+        team_id=record.team_id,
+        status=record.status_code,
+        error=record.error_type,
+        input_tokens=record.input_tokens,
+        output_tokens=record.output_tokens,
+        cost_usd=None if record.cost_usd is None else str(record.cost_usd),
+        cost_status=record.cost_status,
+        latency_ms=record.latency_ms,
+        overhead_us=record.overhead_us,
+    )
+
+
+async def _send(call: Call, send: Any, message: dict[str, Any]) -> None:
+    """Send to the client while it is there; the answer is read on without it."""
+    if call.client_left:
+        return
+    try:
+        await send(message)
+    except OSError:
+        call.client_left = True
+
+
+@asynccontextmanager
+async def _watched(services: Services, call: Call, receive: Any) -> AsyncIterator[None]:
+    """Notice when the client leaves; from then on the provider has the drain's time to finish."""
+
+    async def watch() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        if not call.client_left:
+            call.client_left = True
+            if call.drain is not None:
+                loop = asyncio.get_running_loop()
+                call.drain.reschedule(loop.time() + services.settings.drain_timeout_seconds)
+
+    watcher = asyncio.create_task(watch())
+    try:
+        async with asyncio.timeout(None) as call.drain:
+            yield
+    finally:
+        watcher.cancel()
+        with suppress(asyncio.CancelledError):
+            await watcher

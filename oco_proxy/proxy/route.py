@@ -1,0 +1,263 @@
+"""The hot route: an ASGI application mounted at `/api/v1/proxy`, below Litestar's own handling.
+
+It reads the request, asks whether it may pass, and hands the answer over to `relay`.
+"""
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import uuid4
+
+import asyncpg
+import structlog
+
+from oco_proxy.budget.admission import BudgetExceeded, BudgetUnavailable
+from oco_proxy.proxy import dialects
+from oco_proxy.proxy.headers import REQUEST_ID, RawHeaders, for_upstream, header
+from oco_proxy.proxy.identity import InvalidToken, identify, read_tags
+from oco_proxy.proxy.providers import Provider
+from oco_proxy.proxy.refusals import Refusal, over_budget
+from oco_proxy.proxy.relay import Call, relay
+from oco_proxy.proxy.request_body import RequestShape, ask_for_usage, read_shape
+from oco_proxy.proxy.settlement import CallFacts
+from oco_proxy.services import Services
+from oco_warehouse.errors import InvalidInputError
+from oco_warehouse.money import to_nano
+from oco_warehouse.pricing import PriceTiers, worst_case
+
+_log = structlog.get_logger(__name__)
+
+PREFIX: Final = "/api/v1/proxy"
+_RAW_PREFIX: Final = PREFIX.encode() + b"/"
+# The longest wait for the next piece of a request's body.
+BODY_SILENCE_SECONDS: Final = 60.0
+_GONE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+
+
+class ClientGone(Exception):
+    """The client left before its request was complete."""
+
+
+@dataclass(slots=True)
+class Target:
+    """Where a request goes."""
+
+    provider: Provider
+    path: str
+    url: str
+    endpoint: str
+    metered: bool
+
+
+class ProxyRoute:
+    """The mounted application."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1003})
+            return
+        request_id = uuid4().hex
+        try:
+            call = await self._accept(scope, receive, request_id)
+            await relay(self._services, call, receive, send)
+        except Refusal as refusal:
+            await self._refuse(refusal, request_id, scope, send)
+        except ClientGone:
+            _log.info("client_left_before_its_request_was_complete", request_id=request_id)
+
+    async def _accept(self, scope: Any, receive: Any, request_id: str) -> Call:
+        """Everything before the first byte goes out: identify, estimate, admit."""
+        arrived = time.perf_counter()
+        arrived_at = datetime.now(UTC)
+        services = self._services
+        headers: RawHeaders = list(scope["headers"])
+        method = str(scope["method"])
+        target = self._target(scope, method)
+        if not services.spool.accepts:
+            raise Refusal(
+                503,
+                "ledger_full",
+                "Calls cannot be recorded now: the spool is full or its disk refuses writes.",
+                retry_after=5,
+            )
+        body = await _read_body(receive, headers, services.settings.max_body_bytes)
+        began = time.perf_counter()
+        try:
+            identity = await identify(headers, services.tokens, services.directory)
+            tags = read_tags(headers)
+            shape = _shape(target, headers, body)
+        except InvalidToken as error:
+            raise Refusal(401, "invalid_token", str(error)) from None
+        except InvalidInputError as error:
+            raise Refusal(400, "invalid_request", str(error)) from None
+        except _GONE:
+            raise Refusal(
+                503, "warehouse_unreachable", "Tokens cannot be checked now.", retry_after=2
+            ) from None
+        facts = CallFacts(
+            request_id=request_id,
+            provider=target.provider.name,
+            endpoint=target.endpoint,
+            identity=identity,
+            tags=tags,
+            shape=shape,
+            arrived_at=arrived_at,
+            metered=target.metered,
+            billed=dialects.is_billed(target.provider, target.endpoint, method),
+            gateway_id=services.spool.gateway_id,
+        )
+        asked = None
+        if shape is not None and services.settings.stream_usage and _lacks_usage(target, shape):
+            asked = ask_for_usage(body, shape.has_stream_options)
+        call = Call(
+            facts=facts,
+            provider=target.provider,
+            method=method,
+            url=target.url,
+            headers=for_upstream(headers, identity_encoding=asked is not None),
+            body=body if asked is None else asked,
+            takes_usage_out=asked is not None,
+            arrived=arrived,
+        )
+        await self._admit(call)
+        call.overhead_us = int((time.perf_counter() - began) * 1_000_000)
+        return call
+
+    def _target(self, scope: Any, method: str) -> Target:
+        raw: bytes = scope.get("raw_path") or scope["path"].encode()
+        name, _, path = raw[len(_RAW_PREFIX) :].partition(b"/")
+        provider = self._services.providers.get(name.decode("latin-1"))
+        if provider is None:
+            known = ", ".join(sorted(self._services.providers))
+            raise Refusal(
+                404,
+                "unknown_provider",
+                f"This gateway has no such provider; it has: {known}. "
+                f"Paths look like {PREFIX}/openai/v1/chat/completions.",
+                {"providers": sorted(self._services.providers)},
+            )
+        text = path.decode("latin-1")
+        query = scope.get("query_string", b"").decode("latin-1")
+        url = f"{provider.base_url}/{text}" + (f"?{query}" if query else "")
+        endpoint = dialects.endpoint_of(provider, text)
+        return Target(
+            provider, text, url, endpoint, dialects.is_metered(provider, endpoint, method)
+        )
+
+    async def _admit(self, call: Call) -> None:
+        """Hold the worst case in every budget of the caller."""
+        services, facts = self._services, call.facts
+        scopes = facts.identity.scopes()
+        scopes += [(f"tag:{name}", value) for name, value in facts.tags.items()]
+        if not scopes or not facts.billed:
+            return
+        try:
+            amount = self._worst_case(call)
+            if amount is None and services.keeper.limits.claims(scopes, facts.arrived_at):
+                what = (
+                    f"model {facts.shape.model!r}" if facts.shape else f"{facts.endpoint!r} calls"
+                )
+                raise Refusal(
+                    400,
+                    "unpriced_model",
+                    f"The price of {what} is not known, so a hard budget of this caller cannot be "
+                    "held; add it to model_pricing or make the budget soft.",
+                )
+            await services.keeper.admit(facts.request_id, scopes, amount or 0, facts.arrived_at)
+        except BudgetExceeded as error:
+            raise over_budget(error, datetime.now(UTC)) from None
+        except BudgetUnavailable as error:
+            raise Refusal(
+                503, "budget_unavailable", f"Budgets cannot be checked: {error}.", retry_after=1
+            ) from None
+
+    def _worst_case(self, call: Call) -> int | None:
+        """Nano-dollars that the call can cost at most; None when its price is not known."""
+        shape = call.facts.shape
+        if shape is None:
+            return None
+        prices = self._services.prices.table.find(
+            call.provider.name, (shape.model,), call.facts.arrived_at, shape.service_tier
+        )
+        if prices is None:
+            return None
+        if prices.is_free:
+            return 0
+        output = 0 if call.facts.endpoint == "embeddings" else _output_bound(call, shape, prices)
+        worst = worst_case(prices, shape.input_bound, output)
+        return None if worst is None else to_nano(worst)
+
+    async def _refuse(self, refusal: Refusal, request_id: str, scope: Any, send: Any) -> None:
+        content_type, body = refusal.body(self._services.settings.error_shape, request_id)
+        headers = [
+            *refusal.headers(content_type),
+            (b"content-length", str(len(body)).encode()),
+            (b"x-request-id", request_id.encode()),
+            (REQUEST_ID, request_id.encode()),
+        ]
+        _log.info(
+            "refused",
+            request_id=request_id,
+            method=scope["method"],
+            status=refusal.status,
+            code=refusal.code,
+        )
+        with suppress(OSError):
+            await send(
+                {"type": "http.response.start", "status": refusal.status, "headers": headers}
+            )
+            await send({"type": "http.response.body", "body": body})
+
+
+def _output_bound(call: Call, shape: RequestShape, prices: PriceTiers) -> int:
+    if shape.output_limit is not None:
+        return shape.output_limit
+    known = prices.max_output_tokens or call.provider.output_bound(shape.model)
+    return known * shape.choices
+
+
+def _lacks_usage(target: Target, shape: RequestShape) -> bool:
+    return (
+        shape.stream
+        and not shape.wants_usage
+        and dialects.asks_for_usage(target.provider, target.endpoint)
+    )
+
+
+def _shape(target: Target, headers: RawHeaders, body: bytes) -> RequestShape | None:
+    if not target.metered:
+        return None
+    if header(headers, b"content-encoding").lower() not in {"", "identity"}:
+        raise Refusal(
+            415,
+            "unsupported_content_encoding",
+            "Send the request body uncompressed: the gateway reads the model and the limits in it.",
+        )
+    return read_shape(body, target.provider.image_token_bound)
+
+
+async def _read_body(receive: Any, headers: RawHeaders, limit: int) -> bytes:
+    too_large = Refusal(413, "body_too_large", f"The request body is larger than {limit} bytes.")
+    length = header(headers, b"content-length")
+    if length.isdigit() and int(length) > limit:
+        raise too_large
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise too_large
+        if part:
+            parts.append(part)
+        if not message.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -1,0 +1,148 @@
+"""How a call ended becomes its row: pure, so that every ending can be tried in a test."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from oco_proxy.proxy.metering import Metered
+from oco_proxy.proxy.request_body import RequestShape
+from oco_warehouse.pricing import (
+    NOTHING,
+    UNPRICED,
+    Cost,
+    CostStatus,
+    PriceTable,
+    Usage,
+    price_usage,
+)
+from oco_warehouse.records import Identity, RequestRecord
+
+# A token of running text has about four bytes in every tokenizer that is in use.
+BYTES_PER_TOKEN: Final = 4
+MAX_NAME: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """What was known before the answer.
+
+    Attributes:
+        metered: the endpoint is billed by usage that the gateway reads.
+        billed: the call can cost anything at all.
+    """
+
+    request_id: str
+    provider: str
+    endpoint: str
+    identity: Identity
+    tags: dict[str, str]
+    shape: RequestShape | None
+    arrived_at: datetime
+    metered: bool
+    billed: bool
+    gateway_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How it ended.
+
+    Attributes:
+        status: HTTP status that the client got or would have got.
+        error_type: None when nothing went wrong.
+        answered: the provider's answer began.
+        reached: the request can have reached the provider.
+        cut: the answer did not come to its end here.
+        answer_bytes: decoded bytes of the answer that were seen.
+    """
+
+    status: int
+    latency_ms: int
+    ttft_ms: int | None = None
+    overhead_us: int | None = None
+    error_type: str | None = None
+    answered: bool = True
+    reached: bool = True
+    cut: bool = False
+    answer_bytes: int = 0
+
+
+def to_record(
+    facts: CallFacts, ending: Ending, metered: Metered, prices: PriceTable
+) -> RequestRecord:
+    """The row of a call.
+
+    A call that the provider refused costs nothing. One that ended without usage is estimated from
+    sizes: `estimated` when it was complete, `partial` when it was cut short. One of which nothing
+    is known after it reached the provider is `unpriced`, never 0.
+    """
+    shape = facts.shape
+    asked = shape.model if shape is not None else ""
+    served = metered.model or asked
+    tier = metered.service_tier or (shape.service_tier if shape is not None else None)
+    usage, cost = _judge(facts, ending, metered, prices, names=(served, asked), tier=tier)
+    total = None
+    if usage is not None and usage.input_tokens is not None and usage.output_tokens is not None:
+        total = usage.input_tokens + usage.output_tokens
+    return RequestRecord(
+        id=facts.request_id,
+        provider=facts.provider,
+        endpoint=facts.endpoint,
+        model=_clean(served),
+        agent_id=facts.identity.agent_id,
+        team_id=facts.identity.team_id,
+        user_id=facts.identity.user_id,
+        org_id=facts.identity.org_id,
+        input_tokens=usage.input_tokens if usage else None,
+        output_tokens=usage.output_tokens if usage else None,
+        total_tokens=total,
+        cached_input_tokens=usage.cached_input_tokens if usage else None,
+        cache_write_tokens=usage.cache_write_tokens if usage else None,
+        reasoning_tokens=usage.reasoning_tokens if usage else None,
+        cost_usd=cost.cost_usd,
+        input_cost_usd=cost.input_cost_usd,
+        output_cost_usd=cost.output_cost_usd,
+        cost_status=cost.status,
+        price_version=cost.price_version,
+        service_tier=_clean(tier) if tier else None,
+        stream=bool(shape and shape.stream),
+        latency_ms=ending.latency_ms,
+        ttft_ms=ending.ttft_ms,
+        overhead_us=ending.overhead_us,
+        status_code=ending.status,
+        error_type=ending.error_type,
+        original_model=_clean(asked) or None,
+        tags=facts.tags,
+        gateway_id=facts.gateway_id,
+        timestamp=facts.arrived_at,
+    )
+
+
+def _judge(
+    facts: CallFacts,
+    ending: Ending,
+    metered: Metered,
+    prices: PriceTable,
+    *,
+    names: tuple[str, str],
+    tier: str | None,
+) -> tuple[Usage | None, Cost]:
+    if not facts.billed or not ending.reached or (ending.answered and ending.status >= 400):
+        return None, NOTHING
+    if not ending.answered or not facts.metered or facts.shape is None:
+        return None, UNPRICED
+    usage = metered.usage
+    status: CostStatus = "exact"
+    if usage is None:
+        status = "partial" if ending.cut else "estimated"
+        output = metered.output_events
+        if not facts.shape.stream:
+            output = ending.answer_bytes // BYTES_PER_TOKEN
+        usage = Usage(facts.shape.input_bound // BYTES_PER_TOKEN, output)
+    found = prices.find(facts.provider, names, facts.arrived_at, tier)
+    return usage, price_usage(found, usage, status)
+
+
+def _clean(name: str) -> str:
+    """A name that PostgreSQL can hold, whatever an answer or a request says."""
+    return name.replace("\0", "")[:MAX_NAME]

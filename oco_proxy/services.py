@@ -1,0 +1,134 @@
+"""What lives as long as the gateway process: connections, caches, the spool, background loops."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import asyncpg
+import structlog
+
+from oco_proxy.budget.admission import BudgetKeeper
+from oco_proxy.budget.limits import Limits
+from oco_proxy.budget.scripts import Scripts, connect
+from oco_proxy.ledger.spool import Spool
+from oco_proxy.ledger.writer import LedgerWriter
+from oco_proxy.middleware.tokens import TokenBook
+from oco_proxy.proxy.identity import Directory
+from oco_proxy.proxy.prices import PriceCache
+from oco_proxy.proxy.providers import Provider, load_providers
+from oco_proxy.proxy.upstream import Upstream
+from oco_warehouse.database import create_pool
+from oco_warehouse.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+DRAIN_SECONDS: Final = 10.0
+ADOPT_SECONDS: Final = 10.0
+_RESTART_SECONDS: Final = 1.0
+_GONE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+
+
+@dataclass(slots=True)
+class Services:
+    """Everything that a request may use."""
+
+    settings: Settings
+    providers: dict[str, Provider]
+    pool: "asyncpg.Pool[asyncpg.Record]"
+    prices: PriceCache
+    directory: Directory
+    tokens: TokenBook
+    keeper: BudgetKeeper
+    spool: Spool
+    writer: LedgerWriter
+    upstream: Upstream
+    calls: set[asyncio.Task[Any]] = field(default_factory=set)
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Open everything, run the background loops, and at the end drain the ledger.
+
+    Raises:
+        WarehouseUnreachable: when PostgreSQL does not answer at the start.
+        ConfigurationError: when the spool's folder cannot be written.
+    """
+    async with AsyncExitStack() as stack:
+        pool = await create_pool(settings.warehouse_url())
+        stack.push_async_callback(_close_pool, pool)
+        client = connect(settings.cache_url())
+        stack.push_async_callback(client.aclose)
+        upstream = await stack.enter_async_context(Upstream(settings.upstream_timeout_seconds))
+        keeper = BudgetKeeper(Scripts(client), pool, Limits(), settings.budget_failure_mode)
+        spool = Spool(settings.spool)
+        stack.callback(spool.close)
+        writer = LedgerWriter(spool, pool, keeper)
+        services = Services(
+            settings=settings,
+            providers=load_providers(settings),
+            pool=pool,
+            prices=PriceCache(),
+            directory=Directory(),
+            tokens=TokenBook(pool),
+            keeper=keeper,
+            spool=spool,
+            writer=writer,
+            upstream=upstream,
+        )
+        await _prepare(services)
+        loops = [
+            asyncio.create_task(_supervise(name, loop), name=name)
+            for name, loop in (
+                ("budgets", keeper.run),
+                ("ledger", writer.run),
+                ("prices", lambda: services.prices.run(pool)),
+                ("directory", lambda: services.directory.run(pool)),
+            )
+        ]
+        try:
+            yield services
+        finally:
+            for loop in loops:
+                loop.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+            if not await writer.drain(DRAIN_SECONDS):
+                _log.warning("ledger_not_drained", folder=spool.folder.path.name)
+
+
+async def _prepare(services: Services) -> None:
+    """Read what the first request needs, and first of all what dead processes left unwritten."""
+    with contextlib.suppress(*_GONE):
+        async with asyncio.timeout(ADOPT_SECONDS):
+            await services.writer.adopt()
+    for refresh in (
+        services.prices.refresh,
+        services.directory.refresh,
+        services.keeper.limits.refresh,
+    ):
+        try:
+            await refresh(services.pool)
+        except _GONE as error:
+            _log.warning(
+                "not_read_at_start", what=refresh.__qualname__, reason=type(error).__name__
+            )
+
+
+async def _supervise(name: str, loop: Callable[[], Awaitable[None]]) -> None:
+    """A loop that fails unexpectedly says so and begins again."""
+    while True:
+        try:
+            await loop()
+        except Exception as error:
+            _log.error("loop_failed", loop=name, error=type(error).__name__)
+        await asyncio.sleep(_RESTART_SECONDS)
+
+
+async def _close_pool(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    try:
+        async with asyncio.timeout(5):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()

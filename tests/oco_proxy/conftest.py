@@ -1,0 +1,164 @@
+"""A running gateway, a stand-in provider, and prices: what most gateway tests begin with."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from oco_proxy.app import create_app
+from oco_proxy.standin import Standin, run_standin
+from oco_warehouse.database import Warehouse
+from oco_warehouse.settings import load_settings
+
+WAIT_SECONDS = 20.0
+
+
+@dataclass
+class Gateway:
+    """A gateway under test."""
+
+    url: str
+    warehouse: Warehouse
+    spool: Path
+
+    @property
+    def openai(self) -> str:
+        """What an SDK takes as its base URL."""
+        return f"{self.url}/api/v1/proxy/openai/v1"
+
+    def rows(self, count: int = 0) -> list[dict[str, Any]]:
+        """All recorded calls, once there are at least `count` of them."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while True:
+            rows = self.warehouse.query('SELECT * FROM oco.api_requests ORDER BY "timestamp"')
+            if len(rows) >= count or time.monotonic() > deadline:
+                return rows
+            time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def standin_server() -> Iterator[Standin]:
+    with run_standin() as standin:
+        yield standin
+
+
+@pytest.fixture
+def standin(standin_server: Standin) -> Standin:
+    standin_server.seen.clear()
+    standin_server.answered = 0
+    return standin_server
+
+
+@pytest.fixture
+def priced(warehouse: Warehouse) -> Warehouse:
+    """A warehouse that knows a cheap model, a reasoning one and a free one."""
+    prices = [("gpt-4o-mini", "0.15", "0.60", "0.075"), ("o4-mini", "1.10", "4.40", "0.275")]
+    prices.append(("free-model", "0", "0", "0"))
+    for model, *amounts in prices:
+        warehouse.execute(
+            "INSERT INTO oco.model_pricing (provider, model, input_per_m_token, output_per_m_token,"
+            " cached_input_per_m_token, price_version) VALUES ('openai', %s, %s, %s, %s, 'test-1')",
+            [model, *map(Decimal, amounts)],
+        )
+    return warehouse
+
+
+def environment(
+    warehouse: Warehouse, redis_url: str, standin: Standin, home: Path, **more: str
+) -> dict[str, str]:
+    """Settings of a gateway under test."""
+    return {
+        "DATABASE_URL": warehouse.url,
+        "REDIS_URL": redis_url,
+        "OCO_HOME": str(home),
+        "OCO_OPENAI_BASE_URL": standin.url,
+        "CEREBRA_LOG_LEVEL": "debug",
+        **more,
+    }
+
+
+@contextmanager
+def serve(values: dict[str, str], warehouse: Warehouse) -> Iterator[Gateway]:
+    """A gateway in a thread of this process."""
+    settings = load_settings(values)
+    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    config = uvicorn.Config(
+        create_app(settings),
+        log_level="warning",
+        access_log=False,
+        date_header=False,
+        server_header=False,
+        timeout_graceful_shutdown=2,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not server.started and thread.is_alive() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert server.started, "the gateway did not start"
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield Gateway(url, warehouse, settings.spool)
+    finally:
+        server.should_exit = True
+        thread.join(timeout=WAIT_SECONDS)
+        listener.close()
+
+
+@pytest.fixture
+def start(
+    priced: Warehouse, redis_url: str, standin: Standin, tmp_path: Path
+) -> Iterator[Callable[..., Any]]:
+    """Start a gateway with further settings: `with start(OCO_STREAM_USAGE="false") as gateway`."""
+
+    def begin(**more: str) -> Any:
+        return serve(environment(priced, redis_url, standin, tmp_path, **more), priced)
+
+    return begin
+
+
+@pytest.fixture
+def gateway(start: Callable[..., Any]) -> Iterator[Gateway]:
+    with start() as running:
+        yield running
+
+
+@contextmanager
+def gateway_process(values: dict[str, str], warehouse: Warehouse) -> Iterator[Any]:
+    """A gateway in a process of its own; yields (Gateway, Popen)."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    settings = load_settings(values)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "oco_proxy"],
+        env={**os.environ, **values, "CEREBRA_PORT": str(port)},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + WAIT_SECONDS
+        while True:
+            assert process.poll() is None, "the gateway ended by itself"
+            assert time.monotonic() < deadline, "the gateway did not start"
+            try:
+                httpx.get(f"{url}/healthz", timeout=1).raise_for_status()
+                break
+            except httpx.HTTPError:
+                time.sleep(0.05)
+        yield Gateway(url, warehouse, settings.spool), process
+    finally:
+        process.kill()
+        process.wait(timeout=WAIT_SECONDS)

@@ -1,0 +1,121 @@
+"""The official SDK against the gateway, with only its base URL changed."""
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import openai
+import pytest
+
+from oco_proxy.standin import Standin
+
+HELLO: Any = [{"role": "user", "content": "Say hello to everyone in the room, please."}]
+
+
+def client(gateway: Any, **headers: str) -> openai.OpenAI:
+    return openai.OpenAI(
+        base_url=gateway.openai, api_key="sk-test", default_headers=headers, max_retries=0
+    )
+
+
+def test_a_plain_call_is_answered_and_recorded_with_its_exact_cost(gateway: Any) -> None:
+    answer = client(gateway, **{"X-Agent-ID": "bot"}).chat.completions.create(
+        model="gpt-4o-mini", messages=HELLO
+    )
+    (row,) = gateway.rows(1)
+    assert answer.usage is not None
+    assert row["input_tokens"] == answer.usage.prompt_tokens
+    assert row["output_tokens"] == answer.usage.completion_tokens == 12
+    expected = (row["input_tokens"] * Decimal("0.15") + 12 * Decimal("0.60")) / 1_000_000
+    assert row["cost_usd"] == expected
+    assert (row["cost_status"], row["price_version"]) == ("exact", "test-1")
+    assert (row["agent_id"], row["endpoint"], row["status_code"]) == (
+        "bot",
+        "chat.completions",
+        200,
+    )
+    assert row["stream"] is False
+
+
+def test_a_stream_that_does_not_ask_for_usage_is_metered_and_shows_none(
+    gateway: Any, standin: Standin
+) -> None:
+    stream = client(gateway).chat.completions.create(
+        model="gpt-4o-mini", messages=HELLO, stream=True
+    )
+    chunks = list(stream)
+    assert "".join(c.choices[0].delta.content or "" for c in chunks) == "word " * 12
+    assert all(chunk.choices and chunk.usage is None for chunk in chunks)
+    assert b'"include_usage":true' in standin.seen[0].body
+    (row,) = gateway.rows(1)
+    assert (row["output_tokens"], row["cost_status"], row["stream"]) == (12, "exact", True)
+    assert row["ttft_ms"] is not None
+
+
+def test_a_stream_that_asks_for_usage_gets_it(gateway: Any) -> None:
+    stream = client(gateway).chat.completions.create(
+        model="gpt-4o-mini", messages=HELLO, stream=True, stream_options={"include_usage": True}
+    )
+    last = list(stream)[-1]
+    (row,) = gateway.rows(1)
+    assert last.choices == [] and last.usage is not None
+    assert last.usage.prompt_tokens == row["input_tokens"]
+
+
+def test_with_the_setting_off_nothing_is_asked_for_and_the_row_is_an_estimate(
+    start: Callable[..., Any], standin: Standin
+) -> None:
+    with start(OCO_STREAM_USAGE="false") as gateway:
+        stream = client(gateway).chat.completions.create(
+            model="gpt-4o-mini", messages=HELLO, stream=True
+        )
+        list(stream)
+        (row,) = gateway.rows(1)
+    assert b"include_usage" not in standin.seen[0].body
+    assert row["cost_status"] == "estimated"
+    assert row["cost_usd"] > 0
+    assert row["output_tokens"] in range(12, 16)
+
+
+def test_the_async_client_streams_and_calls(gateway: Any) -> None:
+    async def use() -> int:
+        async with openai.AsyncOpenAI(base_url=gateway.openai, api_key="sk-test") as sdk:
+            await sdk.chat.completions.create(model="o4-mini", messages=HELLO)
+            stream = await sdk.chat.completions.create(model="o4-mini", messages=HELLO, stream=True)
+            return len([chunk async for chunk in stream])
+
+    assert asyncio.run(use()) == 14
+    rows = gateway.rows(2)
+    assert [row["reasoning_tokens"] for row in rows] == [4, 4]
+
+
+def test_embeddings_and_model_lists_pass_and_are_recorded(gateway: Any) -> None:
+    sdk = client(gateway)
+    sdk.embeddings.create(model="gpt-4o-mini", input="some words to embed")
+    assert [model.id for model in sdk.models.list()] == ["gpt-4o-mini"]
+    by_endpoint = {row["endpoint"]: row for row in gateway.rows(2)}
+    assert by_endpoint["embeddings"]["output_tokens"] == 0
+    assert by_endpoint["embeddings"]["cost_status"] == "exact"
+    assert by_endpoint["models"]["cost_usd"] == 0
+
+
+def test_an_unknown_model_is_unpriced_and_its_tokens_are_kept(gateway: Any) -> None:
+    client(gateway).chat.completions.create(model="gpt-99", messages=HELLO)
+    (row,) = gateway.rows(1)
+    assert (row["cost_usd"], row["cost_status"]) == (None, "unpriced")
+    assert row["output_tokens"] == 12
+
+
+@pytest.mark.parametrize("status", [400, 404, 429, 500])
+def test_an_error_of_the_provider_passes_through_and_costs_nothing(
+    gateway: Any, status: int
+) -> None:
+    sdk = client(gateway, **{"X-Standin": f"status={status}"})
+    with pytest.raises(openai.APIStatusError) as caught:
+        sdk.chat.completions.create(model="gpt-4o-mini", messages=HELLO)
+    assert caught.value.status_code == status
+    assert "as you asked" in caught.value.message
+    (row,) = gateway.rows(1)
+    assert (row["cost_usd"], row["error_type"]) == (0, f"http_{status}")
+    assert row["input_tokens"] is None
