@@ -8,7 +8,7 @@ import asyncpg
 import msgspec
 from litestar import Controller, Request, Response, delete, get, patch, post
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import FromPath, HeaderParameter
 
 from oco_proxy.api.audit import audit
 from oco_proxy.api.pagination import Cursor, Limit, Page, decode_cursor, to_page
@@ -28,7 +28,7 @@ _COLUMNS: Final = (
     "enforcement, thresholds, period_start, period_end, version, enabled, created_at, updated_at"
 )
 PeriodName = Literal["day", "week", "month", "quarter", "year", "rolling"]
-IfMatch = Annotated[str | None, Parameter(header="If-Match", description="ETag of what you read")]
+IfMatch = Annotated[str | None, HeaderParameter(name="If-Match", description="ETag of what you read")]
 
 
 class NewBudget(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -76,7 +76,7 @@ class BudgetController(Controller):
         return page
 
     @get("/{budget_id:str}", guards=[viewer], summary="One budget")
-    async def get_budget(self, state: State, budget_id: str) -> Response[dict[str, Any]]:
+    async def get_budget(self, state: State, budget_id: FromPath[str]) -> Response[dict[str, Any]]:
         """With its ETag."""
         row = await state.services.pool.fetchrow(
             f"SELECT {_COLUMNS} FROM oco.budgets WHERE id = $1",  # noqa: S608 - constants
@@ -139,7 +139,7 @@ class BudgetController(Controller):
         self,
         state: State,
         request: Request[Any, Any, Any],
-        budget_id: str,
+        budget_id: FromPath[str],
         data: BudgetChange,
         if_match: IfMatch = None,
     ) -> Response[dict[str, Any]]:

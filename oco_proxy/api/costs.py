@@ -1,21 +1,22 @@
 """Costs from the marts: what people read is what dbt built, nothing is computed here."""
 
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from litestar import get
 from litestar.datastructures import State
+from litestar.params import FromQuery
 
 from oco_proxy.middleware.auth import viewer
 from oco_proxy.middleware.problems import ProblemError
 from oco_warehouse.errors import InvalidInputError
 
-MAX_ROWS = 10_000
+MAX_ROWS: Final = 10_000
 
 
 @get("/costs/daily", guards=[viewer], summary="Spend by day", tags=["costs"])
 async def daily_costs(
-    state: State, start: date | None = None, end: date | None = None
+    state: State, start: FromQuery[date | None] = None, end: FromQuery[date | None] = None
 ) -> list[dict[str, Any]]:
     """Rows of `marts.fct_cost_daily` from `start` to `end`, both inclusive, newest day first."""
     if start is not None and end is not None and start > end:

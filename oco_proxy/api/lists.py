@@ -5,8 +5,9 @@ from typing import Any, Final
 
 from litestar import get
 from litestar.datastructures import State
+from litestar.params import FromQuery
 
-from oco_proxy.api.pagination import Cursor, Limit, Page, decode_cursor, to_page
+from oco_proxy.api.pagination import Cursor, Filter, Limit, Page, decode_cursor, to_page
 from oco_proxy.middleware.auth import viewer
 from oco_warehouse.records import REQUEST_COLUMNS
 
@@ -94,10 +95,10 @@ async def list_requests(
     state: State,
     limit: Limit,
     cursor: Cursor = None,
-    agent_id: str | None = None,
-    team_id: str | None = None,
-    model: str | None = None,
-    provider: str | None = None,
+    agent_id: Filter = None,
+    team_id: Filter = None,
+    model: Filter = None,
+    provider: Filter = None,
 ) -> Page:
     """Every call that went through the gateway: metadata, never content."""
     filters = (agent_id, team_id, model, provider)
@@ -109,8 +110,8 @@ async def list_models(
     state: State,
     limit: Limit,
     cursor: Cursor = None,
-    provider: str | None = None,
-    model: str | None = None,
+    provider: Filter = None,
+    model: Filter = None,
 ) -> Page:
     """US dollars per million tokens, with their history."""
     return await _MODELS.page(state, cursor, limit, provider, model)
@@ -118,7 +119,7 @@ async def list_models(
 
 @get("/recommendations", guards=[viewer], summary="What could be saved", tags=["costs"])
 async def list_recommendations(
-    state: State, limit: Limit, cursor: Cursor = None, status: str | None = None
+    state: State, limit: Limit, cursor: Cursor = None, status: Filter = None
 ) -> Page:
     """Recommendations of the optimizer, newest first."""
     return await _RECOMMENDATIONS.page(state, cursor, limit, status)
@@ -129,7 +130,7 @@ async def list_violations(
     state: State,
     limit: Limit,
     cursor: Cursor = None,
-    open: bool | None = None,  # noqa: A002
+    open: FromQuery[bool | None] = None,  # noqa: A002
 ) -> Page:
     """Violations of governance policies, newest first."""
     return await _VIOLATIONS.page(state, cursor, limit, open)
@@ -137,7 +138,7 @@ async def list_violations(
 
 @get("/backups", guards=[viewer], summary="Recovery points", tags=["resilience"])
 async def list_backups(
-    state: State, limit: Limit, cursor: Cursor = None, cluster: str | None = None
+    state: State, limit: Limit, cursor: Cursor = None, cluster: Filter = None
 ) -> Page:
     """Velero backups as they were seen, kept after Velero forgot them."""
     return await _BACKUPS.page(state, cursor, limit, cluster)

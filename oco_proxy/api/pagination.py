@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 
 import msgspec
-from litestar.params import Parameter
+from litestar.params import FromQuery, QueryParameter
 
 from oco_warehouse.errors import InvalidInputError
 
@@ -15,12 +15,13 @@ DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 500
 
 Limit = Annotated[
-    int, Parameter(ge=1, le=MAX_LIMIT, default=DEFAULT_LIMIT, description="Rows of one page")
+    int, QueryParameter(ge=1, le=MAX_LIMIT, default=DEFAULT_LIMIT, description="Rows of one page")
 ]
 Cursor = Annotated[
     str | None,
-    Parameter(max_length=1000, description="`next_cursor` of the page before; opaque"),
+    QueryParameter(max_length=1000, description="`next_cursor` of the page before; opaque"),
 ]
+Filter = FromQuery[str | None]
 
 
 class Page(msgspec.Struct):

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, Request, delete, get, post
 from litestar.datastructures import State
+from litestar.params import FromPath
 
 from oco_proxy.api.audit import audit
 from oco_proxy.api.pagination import Cursor, Limit, Page, decode_cursor, to_page
@@ -92,7 +93,7 @@ class TokenController(Controller):
 
     @delete("/{token_id:uuid}", guards=[admin], summary="Revoke a token")
     async def revoke_token(
-        self, state: State, request: Request[Any, Any, Any], token_id: UUID
+        self, state: State, request: Request[Any, Any, Any], token_id: FromPath[UUID]
     ) -> None:
         """It stops within two seconds on every gateway."""
         async with state.services.pool.acquire() as connection, connection.transaction():
