@@ -62,9 +62,8 @@ def schema_page(warehouse: Warehouse) -> str:
 
 def reference(folder: Path = typer.Argument(Path("docs"), help="Where the pages go")) -> None:
     """Write the generated pages of the documentation."""
-    from oco_warehouse.embedded import attach
-
     from oco_warehouse import migrations
+    from oco_warehouse.embedded import attach
     from oco_warehouse.settings import load_settings
 
     settings = attach(load_settings())

@@ -250,12 +250,12 @@ def find_binary(package: str, relative: str) -> Path:
     )
 
 
-def free_port(wanted: int) -> int:
-    """`wanted` (0: any) if nothing listens there on loopback, else 0."""
+def free_port(wanted: int, host: str = "127.0.0.1") -> int:
+    """`wanted` (0: any) if nothing listens there, else 0."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", wanted))
+            probe.bind((host, wanted))
         except OSError:
             return 0
         return int(probe.getsockname()[1])

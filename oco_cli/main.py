@@ -1,0 +1,114 @@
+"""The commands of `oco` and what becomes of an error: one line on stderr and an exit code.
+
+Exit codes: 0 done, 1 an error that the line explains, 2 wrong usage, 130 interrupted.
+"""
+
+import importlib
+import os
+import sys
+from typing import Any, ClassVar, Final
+
+import typer
+from rich.console import Console
+from rich.text import Text
+from typer.core import TyperGroup
+
+from oco_warehouse.errors import OpenCloudOpsError
+
+# name → (module, function, one line of help). The module is imported when the command runs.
+_COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
+    "up": ("oco_cli.up", "up", "Start the whole platform; Ctrl-C stops it"),
+    "demo": ("oco_cli.demo", "demo", "Run everything once from end to end and show the spend"),
+    "migrate": ("oco_cli.migrate", "migrate", "Bring the warehouse to this version's schema"),
+    "sql": ("oco_cli.sql", "sql", "Run one SQL statement on the warehouse"),
+    "url": ("oco_cli.addresses", "url", "Print the warehouse's address"),
+    "env": ("oco_cli.addresses", "env", "Print the addresses as shell variables"),
+    "gateway": ("oco_cli.gateway", "gateway", "Run the gateway alone"),
+    "dbt": ("oco_cli.tools", "dbt", "Run dbt on the project, as in `oco dbt build`"),
+    "dagster": ("oco_cli.tools", "dagster", "Run the dagster command with our DAGSTER_HOME"),
+    "reference": ("oco_cli.reference", "reference", "Write the generated pages of docs/"),
+}
+_GROUPS: Final[dict[str, tuple[str, dict[str, tuple[str, str, str]]]]] = {
+    "import": (
+        "Load billing files by hand",
+        {"focus": ("oco_cli.import_focus", "import_focus", "Load FOCUS 1.0 to 1.3 files")},
+    ),
+    "token": (
+        "Access tokens of the REST API",
+        {
+            "create": ("oco_cli.token", "create", "Make a token and show it once"),
+            "list": ("oco_cli.token", "list_tokens", "List tokens"),
+            "revoke": ("oco_cli.token", "revoke", "Revoke a token"),
+        },
+    ),
+}
+# These hand everything behind their name to another program.
+_PASS_THROUGH: Final = {"dbt", "dagster"}
+
+
+class _LazyGroup(TyperGroup):
+    """A group that imports a command's module only when the command is named."""
+
+    table: ClassVar[dict[str, tuple[str, str, str]]] = {}
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*self.table, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in self.table:
+            return super().get_command(ctx, cmd_name)
+        module, function, _ = self.table[cmd_name]
+        context: dict[str, Any] = {}
+        if cmd_name in _PASS_THROUGH:
+            context = {
+                "allow_extra_args": True,
+                "ignore_unknown_options": True,
+                "help_option_names": [],
+            }
+        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        app.command(cmd_name, context_settings=context)(
+            getattr(importlib.import_module(module), function)
+        )
+        return typer.main.get_command(app)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        # From the table: help must not import every command.
+        rows = [(name, entry[2]) for name, entry in self.table.items()]
+        rows += [(name, _GROUPS[name][0]) for name in super().list_commands(ctx)]
+        width = max(len(name) for name, _ in rows)
+        console = Console(highlight=False)
+        console.print(f"Usage: {ctx.command_path} [bold]COMMAND[/] …\n\n{self.help}\n")
+        for name, summary in sorted(rows):
+            console.print(f"  [bold]{name:<{width}}[/]  {summary}")
+        console.print(f"\n`{ctx.command_path} COMMAND --help` says more.")
+
+
+def build() -> typer.Typer:
+    """The whole command line."""
+    root = _group("Open Cloud Ops: LLM, cloud and resilience spend in one warehouse.", _COMMANDS)
+    for name, (summary, table) in _GROUPS.items():
+        root.add_typer(_group(summary, table), name=name)
+    return root
+
+
+def main() -> None:
+    """Entry point of `oco`."""
+    try:
+        build()(prog_name="oco")
+    except OpenCloudOpsError as error:
+        if os.environ.get("OCO_DEBUG") == "1":
+            raise
+        message = " ".join(str(error).split())
+        Console(stderr=True, highlight=False, soft_wrap=True).print(
+            Text.assemble(("oco: ", "bold red"), message)
+        )
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _group(summary: str, table: dict[str, tuple[str, str, str]]) -> typer.Typer:
+    group = type("_Group", (_LazyGroup,), {"table": table})
+    app = typer.Typer(cls=group, help=summary, add_completion=False, pretty_exceptions_enable=False)
+    app.callback()(lambda: None)
+    return app

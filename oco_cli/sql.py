@@ -1,0 +1,87 @@
+"""`oco sql`: one statement on the warehouse, its rows as a table, CSV or JSON."""
+
+import csv
+import json
+import sys
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+import psycopg
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from oco_cli.connect import connect
+from oco_warehouse.errors import InvalidInputError
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+def sql(
+    statement: str = typer.Argument(help="One SQL statement; - reads it from standard input"),
+    output: Format = typer.Option(Format.table, "--format", help="How rows are printed"),
+) -> None:
+    """Run one SQL statement on the warehouse. Amounts are printed to their last digit."""
+    text = sys.stdin.read() if statement == "-" else statement
+    _, warehouse = connect()
+    try:
+        with warehouse.transaction() as connection:
+            # Binds no parameters, so the extended protocol takes exactly one statement.
+            cursor = connection.cursor(row_factory=psycopg.rows.tuple_row, binary=False)
+            cursor.execute(text.encode(), prepare=True)
+            names = [column.name for column in cursor.description or []]
+            rows = cursor.fetchall() if cursor.description else []
+            touched = cursor.rowcount
+    except psycopg.Error as error:
+        raise InvalidInputError(_one_line(error)) from None
+    if not names:
+        Console(stderr=True).print(f"{touched} rows", highlight=False)
+    elif output is Format.csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows([["" if value is None else _text(value) for value in row] for row in rows])
+    elif output is Format.json:
+        # Amounts become strings: a JSON number would be read as a float.
+        records = [dict(zip(names, map(_json_value, row), strict=True)) for row in rows]
+        typer.echo(json.dumps(records, ensure_ascii=False, indent=2))
+    else:
+        table = Table(*names)
+        for row in rows:
+            table.add_row(*("NULL" if value is None else _text(value) for value in row))
+        Console(highlight=False, markup=False).print(table)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False, default=_text)
+    if isinstance(value, bytes):
+        return value.hex()
+    return str(value)
+
+
+def _json_value(value: object) -> object:
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, dict | list):
+        return json.loads(json.dumps(value, default=_text))
+    if isinstance(value, Decimal | datetime | date | timedelta | UUID | bytes):
+        return _text(value)
+    return str(value)
+
+
+def _one_line(error: psycopg.Error) -> str:
+    message = error.diag.message_primary or str(error)
+    position = error.diag.statement_position
+    return f"{message} (at character {position})" if position else message
