@@ -4,8 +4,6 @@ Belongs here: resources that more than one domain uses. Does not belong here: co
 opened while definitions load, or business rules.
 """
 
-from functools import cache
-
 from dagster import ConfigurableResource
 
 from oco_warehouse.database import Warehouse
@@ -32,15 +30,28 @@ class WarehouseResource(ConfigurableResource):  # type: ignore[type-arg]
         return Warehouse(self.database_url or resolve_settings().warehouse_url())
 
 
-@cache
+_resolved: list[Settings] = []
+
+
+def use_settings(settings: Settings) -> None:
+    """Let this process work with settings that are resolved already, as a command's are.
+
+    Kept here and not in the resource's configuration, because Dagster stores configuration, and an
+    address may hold a password.
+    """
+    _resolved[:] = [settings]
+
+
 def resolve_settings() -> Settings:
     """Settings of this process with every address filled in, the embedded servers running.
 
     The servers stay up as long as the process lives.
     """
-    settings = load_settings()
-    if settings.uses_embedded_postgres:
-        from oco_warehouse import embedded
+    if not _resolved:
+        settings = load_settings()
+        if settings.uses_embedded_postgres:
+            from oco_warehouse.embedded import attach
 
-        settings = embedded.attach(settings)
-    return settings
+            settings = attach(settings)
+        use_settings(settings)
+    return _resolved[0]

@@ -1,3 +1,5 @@
+{{ config(meta={"dagster": {"ref": {"name": "fct_cost_daily"}}}) }}
+
 -- Every cloud dollar of the raw table stands once in both marts, to the last digit.
 with raw_spend as (
     select

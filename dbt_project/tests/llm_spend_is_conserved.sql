@@ -1,3 +1,5 @@
+{{ config(meta={"dagster": {"ref": {"name": "fct_cost_daily"}}}) }}
+
 -- Every priced LLM dollar of the ledger stands once in each mart, to the last digit.
 with ledger as (
     select

@@ -87,7 +87,7 @@ def build(settings: Settings) -> Definitions:  # noqa: ARG001 - every domain is 
             with profile_environment(house.url):
                 invocation = dbt.cli(["build"], context=context)
             try:
-                yield from invocation.stream()
+                yield from invocation.stream().fetch_row_counts()
             finally:
                 _forget(invocation.target_path)
         context.log.info("dbt build took %.1f s", time.monotonic() - started)
