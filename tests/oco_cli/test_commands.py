@@ -1,0 +1,148 @@
+"""Commands as a person runs them: whole processes, their output and their exit codes."""
+
+import csv
+import io
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from oco_warehouse.database import Warehouse
+from oco_warehouse.tokens import hash_token
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+OCO = Path(sys.executable).with_name("oco")
+
+
+@pytest.fixture
+def oco(warehouse_url: str, redis_url: str, tmp_path: Path) -> Run:
+    """Runs `oco` on a fresh warehouse."""
+
+    def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [OCO, *arguments],
+            env={
+                **os.environ,
+                "OCO_HOME": str(tmp_path / "home"),
+                "DATABASE_URL": warehouse_url,
+                "REDIS_URL": redis_url,
+                "COLUMNS": "200",
+                **environment,
+            },
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            input="",
+        )
+
+    return run
+
+
+def test_sql_prints_amounts_to_their_last_digit_in_every_format(oco: Run) -> None:
+    amount = "0.10000000000000000000000000000001"
+    statement = f"SELECT {amount}::numeric AS amount"
+    assert amount in oco("sql", statement).stdout
+    assert json.loads(oco("sql", "--format", "json", statement).stdout) == [{"amount": amount}]
+    rows = list(csv.DictReader(io.StringIO(oco("sql", "--format", "csv", statement).stdout)))
+    assert [Decimal(row["amount"]) for row in rows] == [Decimal(amount)]
+
+
+def test_sql_takes_a_percent_sign_as_it_is(oco: Run) -> None:
+    done = oco("sql", "--format", "csv", "SELECT 'a%b' LIKE 'a%' AS found")
+    assert done.stdout == "found\nTrue\n"
+
+
+@pytest.mark.parametrize("statement", ["SELEC 1", "SELECT 1; SELECT 2", "SELECT * FROM nowhere"])
+def test_a_wrong_statement_is_one_line_and_changes_nothing(oco: Run, statement: str) -> None:
+    done = oco("sql", statement)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("oco: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_tokens_hash_is_stored_and_the_token_is_not(oco: Run, warehouse: Warehouse) -> None:
+    token = oco("token", "create", "--name", "ci", "--role", "viewer").stdout.strip()
+    rows = warehouse.query("SELECT token_hash, role, name FROM oco.api_tokens")
+    assert rows == [{"token_hash": hash_token(token), "role": "viewer", "name": "ci"}]
+    assert token not in oco("token", "list").stdout
+
+
+def test_a_revoked_token_cannot_be_revoked_again(oco: Run, warehouse: Warehouse) -> None:
+    oco("token", "create", "--name", "ci")
+    token_id = str(warehouse.query("SELECT id FROM oco.api_tokens")[0]["id"])
+    assert oco("token", "revoke", token_id).returncode == 0
+    again = oco("token", "revoke", token_id)
+    assert again.returncode == 1
+    assert token_id in again.stderr
+
+
+def test_an_unknown_role_is_refused_with_the_roles_that_there_are(oco: Run) -> None:
+    done = oco("token", "create", "--name", "x", "--role", "owner")
+    assert done.returncode == 1
+    assert "admin, operator, viewer, agent" in done.stderr
+
+
+def test_env_gives_other_programs_the_same_warehouse(oco: Run, warehouse_url: str) -> None:
+    lines = oco("env").stdout.splitlines()
+    values = dict(shlex.split(line)[1].split("=", 1) for line in lines)
+    assert values["DATABASE_URL"] == warehouse_url
+    assert warehouse_url.endswith(f":{values['POSTGRES_PORT']}/{values['POSTGRES_DB']}")
+    assert values["DAGSTER_DISABLE_TELEMETRY"] == "1"
+
+
+def test_migrate_says_where_the_warehouse_is(oco: Run) -> None:
+    done = oco("migrate")
+    assert done.returncode == 0
+    assert "The warehouse is at" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("DATABASE_URL", "mysql://host/db", "DATABASE_URL: must begin with postgresql://"),
+        ("DATABASE_URL", "postgresql://u:hunter2@127.0.0.1:1/oco", "127.0.0.1:1"),
+        ("CEREBRA_PORT", "eighty", "CEREBRA_PORT"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_without_secrets(
+    oco: Run, variable: str, value: str, told: str
+) -> None:
+    done = oco("migrate", **{variable: value})
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert "hunter2" not in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_unwritable_home_is_one_line(oco: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = oco("migrate", OCO_HOME=str(tmp_path / "file" / "home"), DATABASE_URL="", REDIS_URL="")
+    assert done.returncode == 1
+    assert "OCO_HOME" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_unknown_command_is_wrong_usage(oco: Run) -> None:
+    assert oco("nonsense").returncode == 2
+
+
+def test_help_names_every_command_without_importing_them() -> None:
+    program = (
+        "import sys; sys.argv = ['oco', '--help']\nfrom oco_cli.main import main\n"
+        "try:\n    main()\nfinally:\n    print(sorted(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    for command in ("up", "demo", "sql", "import", "token", "migrate", "url", "dbt"):
+        assert f"  {command} " in done.stdout
+    for heavy in ("dagster", "litestar", "polars", "psycopg", "asyncpg"):
+        assert f"'{heavy}'" not in done.stdout
