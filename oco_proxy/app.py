@@ -17,7 +17,7 @@ from oco_proxy.api.tokens import TokenController
 from oco_proxy.middleware.auth import TokenAuthentication
 from oco_proxy.middleware.logs import configure_logs
 from oco_proxy.middleware.problems import to_problem
-from oco_proxy.middleware.requests import RequestMiddleware
+from oco_proxy.middleware.requests import RequestClock, finish_headers
 from oco_proxy.proxy.route import PREFIX, ProxyRoute
 from oco_proxy.services import open_services
 from oco_warehouse import __version__
@@ -59,7 +59,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
     return Litestar(
         route_handlers=[proxy, api, health.healthz, health.readyz],
         lifespan=[lifespan],
-        middleware=[RequestMiddleware()],
+        middleware=[RequestClock()],
+        before_send=[finish_headers],
         exception_handlers={Exception: to_problem},
         cors_config=CORSConfig(allow_origins=settings.cors_origins, expose_headers=["*"]),
         openapi_config=OpenAPIConfig(

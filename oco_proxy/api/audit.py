@@ -5,6 +5,8 @@ from typing import Any
 
 from litestar import Request
 
+from oco_proxy.middleware.requests import request_id_of
+
 
 async def audit(
     connection: Any,
@@ -23,6 +25,6 @@ async def audit(
         action,
         entity_type,
         entity_id,
-        request.scope["state"]["request_id"],
+        request_id_of(request.scope),
         json.dumps(details),
     )

@@ -8,10 +8,10 @@ import asyncpg
 import msgspec
 from litestar import Controller, Request, Response, delete, get, patch, post
 from litestar.datastructures import State
-from litestar.params import FromPath, HeaderParameter
+from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from oco_proxy.api.audit import audit
-from oco_proxy.api.pagination import Cursor, Limit, Page, decode_cursor, to_page
+from oco_proxy.api.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, to_page
 from oco_proxy.budget.limits import budget_from_row
 from oco_proxy.budget.periods import zone
 from oco_proxy.budget.spending import LEDGER_LOCK, spent_in
@@ -28,7 +28,9 @@ _COLUMNS: Final = (
     "enforcement, thresholds, period_start, period_end, version, enabled, created_at, updated_at"
 )
 PeriodName = Literal["day", "week", "month", "quarter", "year", "rolling"]
-IfMatch = Annotated[str | None, HeaderParameter(name="If-Match", description="ETag of what you read")]
+IfMatch = Annotated[
+    str | None, HeaderParameter(name="If-Match", description="ETag of what you read")
+]
 
 
 class NewBudget(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -60,7 +62,9 @@ class BudgetController(Controller):
     tags = ("llm",)
 
     @get(guards=[viewer], summary="All budgets, newest first")
-    async def list_budgets(self, state: State, limit: Limit, cursor: Cursor = None) -> Page:
+    async def list_budgets(
+        self, state: State, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    ) -> Page:
         """Limits and what their current period has spent."""
         at, key = decode_cursor(cursor)
         rows = await state.services.pool.fetch(
@@ -86,7 +90,7 @@ class BudgetController(Controller):
 
     @post(guards=[operator], summary="Make a budget")
     async def make_budget(
-        self, state: State, request: Request[Any, Any, Any], data: NewBudget
+        self, state: State, request: Request[Any, Any, Any], data: JSONBody[NewBudget]
     ) -> Response[dict[str, Any]]:
         """What its period has spent so far counts from the start."""
         _check_new(data)
@@ -140,7 +144,7 @@ class BudgetController(Controller):
         state: State,
         request: Request[Any, Any, Any],
         budget_id: FromPath[str],
-        data: BudgetChange,
+        data: JSONBody[BudgetChange],
         if_match: IfMatch = None,
     ) -> Response[dict[str, Any]]:
         """Needs `If-Match` with the ETag that was read, so that no change is overwritten unseen."""
@@ -188,7 +192,7 @@ class BudgetController(Controller):
 
     @delete("/{budget_id:str}", guards=[operator], summary="Remove a budget")
     async def remove_budget(
-        self, state: State, request: Request[Any, Any, Any], budget_id: str
+        self, state: State, request: Request[Any, Any, Any], budget_id: FromPath[str]
     ) -> None:
         """What was spent stays in the calls' rows."""
         async with state.services.pool.acquire() as connection, connection.transaction():

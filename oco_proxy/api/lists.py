@@ -7,7 +7,15 @@ from litestar import get
 from litestar.datastructures import State
 from litestar.params import FromQuery
 
-from oco_proxy.api.pagination import Cursor, Filter, Limit, Page, decode_cursor, to_page
+from oco_proxy.api.pagination import (
+    DEFAULT_LIMIT,
+    Cursor,
+    Filter,
+    Limit,
+    Page,
+    decode_cursor,
+    to_page,
+)
 from oco_proxy.middleware.auth import viewer
 from oco_warehouse.records import REQUEST_COLUMNS
 
@@ -93,7 +101,7 @@ _MODELS: Final = _List(_MODELS_SQL, "updated_at", "key")
 @get("/requests", guards=[viewer], summary="Model calls, newest first", tags=["llm"])
 async def list_requests(
     state: State,
-    limit: Limit,
+    limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
     agent_id: Filter = None,
     team_id: Filter = None,
@@ -108,7 +116,7 @@ async def list_requests(
 @get("/models", guards=[viewer], summary="Prices of models", tags=["llm"])
 async def list_models(
     state: State,
-    limit: Limit,
+    limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
     provider: Filter = None,
     model: Filter = None,
@@ -119,7 +127,7 @@ async def list_models(
 
 @get("/recommendations", guards=[viewer], summary="What could be saved", tags=["costs"])
 async def list_recommendations(
-    state: State, limit: Limit, cursor: Cursor = None, status: Filter = None
+    state: State, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None, status: Filter = None
 ) -> Page:
     """Recommendations of the optimizer, newest first."""
     return await _RECOMMENDATIONS.page(state, cursor, limit, status)
@@ -128,7 +136,7 @@ async def list_recommendations(
 @get("/violations", guards=[viewer], summary="What breaks a policy", tags=["costs"])
 async def list_violations(
     state: State,
-    limit: Limit,
+    limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
     open: FromQuery[bool | None] = None,  # noqa: A002
 ) -> Page:
@@ -138,7 +146,7 @@ async def list_violations(
 
 @get("/backups", guards=[viewer], summary="Recovery points", tags=["resilience"])
 async def list_backups(
-    state: State, limit: Limit, cursor: Cursor = None, cluster: Filter = None
+    state: State, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None, cluster: Filter = None
 ) -> Page:
     """Velero backups as they were seen, kept after Velero forgot them."""
     return await _BACKUPS.page(state, cursor, limit, cluster)

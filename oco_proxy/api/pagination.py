@@ -14,9 +14,7 @@ from oco_warehouse.errors import InvalidInputError
 DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 500
 
-Limit = Annotated[
-    int, QueryParameter(ge=1, le=MAX_LIMIT, default=DEFAULT_LIMIT, description="Rows of one page")
-]
+Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="Rows of one page")]
 Cursor = Annotated[
     str | None,
     QueryParameter(max_length=1000, description="`next_cursor` of the page before; opaque"),

@@ -1,29 +1,26 @@
 """Access tokens: handed out once, stored hashed, revoked for good."""
 
-import secrets
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any
 from uuid import UUID
 
 import msgspec
 from litestar import Controller, Request, delete, get, post
 from litestar.datastructures import State
-from litestar.params import FromPath
+from litestar.params import FromPath, JSONBody
 
 from oco_proxy.api.audit import audit
-from oco_proxy.api.pagination import Cursor, Limit, Page, decode_cursor, to_page
+from oco_proxy.api.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, to_page
 from oco_proxy.middleware.auth import admin
 from oco_warehouse.errors import InvalidInputError, NotFoundError
-from oco_warehouse.tokens import hash_token
-
-_PREFIX_LENGTH: Final = 12
+from oco_warehouse.tokens import Role, hash_token, new_token, shown_prefix
 
 
 class NewToken(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A token to be made."""
 
     name: str
-    role: Literal["admin", "operator", "viewer", "agent"]
+    role: Role
     agent_id: str | None = None
     team_id: str | None = None
     user_id: str | None = None
@@ -45,7 +42,9 @@ class TokenController(Controller):
     tags = ("access",)
 
     @get(guards=[admin], summary="All tokens, newest first")
-    async def list_tokens(self, state: State, limit: Limit, cursor: Cursor = None) -> Page:
+    async def list_tokens(
+        self, state: State, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    ) -> Page:
         """Never the tokens themselves, only their first characters."""
         at, key = decode_cursor(cursor)
         rows = await state.services.pool.fetch(
@@ -61,11 +60,11 @@ class TokenController(Controller):
 
     @post(guards=[admin], summary="Make a token")
     async def make_token(
-        self, state: State, request: Request[Any, Any, Any], data: NewToken
+        self, state: State, request: Request[Any, Any, Any], data: JSONBody[NewToken]
     ) -> MadeToken:
         """The answer is the only place where it can be read."""
         _check(data)
-        secret = f"oco_{secrets.token_urlsafe(32)}"
+        secret = new_token()
         async with state.services.pool.acquire() as connection, connection.transaction():
             made: str = await connection.fetchval(
                 "INSERT INTO oco.api_tokens (name, token_hash, token_prefix, role, agent_id, "
@@ -73,7 +72,7 @@ class TokenController(Controller):
                 "RETURNING id::text",
                 data.name,
                 hash_token(secret),
-                secret[:_PREFIX_LENGTH],
+                shown_prefix(secret),
                 data.role,
                 data.agent_id,
                 data.team_id,

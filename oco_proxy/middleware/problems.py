@@ -10,6 +10,7 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
+from oco_proxy.middleware.requests import request_id_of
 from oco_warehouse.errors import (
     ConflictError,
     InvalidInputError,
@@ -70,9 +71,9 @@ def problem_body(
 
 def to_problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Litestar's exception handler: an unexpected error says nothing about itself but its id."""
-    request_id = str(request.scope.get("state", {}).get("request_id", ""))
     status, code, detail = 500, "internal", "Something went wrong here; the log knows this request."
     headers: dict[str, str] = {}
+    request_id = request_id_of(request.scope)
     extra: dict[str, Any] = {}
     if isinstance(error, ProblemError):
         status, code, detail = error.status_code, error.code, error.detail

@@ -13,6 +13,9 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 _log = structlog.get_logger(__name__)
 
 _ACCEPTED: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_QUIET: Final = frozenset({"/healthz", "/readyz"})
+# The hot route answers for itself: a provider's headers pass through as they are.
+_HOT: Final = b"/api/v1/proxy/"
 SECURITY_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -27,47 +30,50 @@ SECURITY_HEADERS: Final = (
 )
 
 
-class RequestMiddleware(ASGIMiddleware):
-    """Gives a request its id (the caller's own, if it is a plain one) and answers it."""
+def request_id_of(scope: Any) -> str:
+    """The request's id: the caller's own, if it is a plain one."""
+    state = scope["state"]
+    known = state.get("request_id")
+    if known is None:
+        given = next((v for k, v in scope["headers"] if k == b"x-request-id"), b"").decode(
+            "latin-1"
+        )
+        known = state["request_id"] = given if _ACCEPTED.fullmatch(given) else uuid4().hex
+    return str(known)
+
+
+class RequestClock(ASGIMiddleware):
+    """Notes when a request began."""
 
     scopes = (ScopeType.HTTP,)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Wrap one request."""
-        given = next((v for k, v in scope["headers"] if k == b"x-request-id"), b"")
-        text = given.decode("latin-1")
-        request_id = text if _ACCEPTED.fullmatch(text) else uuid4().hex
-        scope["state"]["request_id"] = request_id
-        began = time.perf_counter()
-        status = 500
-
-        async def answer(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [
-                    *message["headers"],
-                    (b"x-request-id", request_id.encode()),
-                    *SECURITY_HEADERS,
-                ]
-            await send(message)
-
-        try:
-            await next_app(scope, receive, answer)
-        finally:
-            _log_request(scope, request_id, status, began)
+        scope["state"]["began"] = time.perf_counter()
+        await next_app(scope, receive, send)
 
 
-def _log_request(scope: Any, request_id: str, status: int, began: float) -> None:
+async def finish_headers(message: Message, scope: Scope) -> None:
+    """Litestar's before-send hook: it sees every answer, those of unknown paths too."""
+    if message["type"] != "http.response.start" or scope["raw_path"].startswith(_HOT):
+        return
+    request_id = request_id_of(scope)
+    message["headers"] = [
+        *message["headers"],
+        (b"x-request-id", request_id.encode()),
+        *SECURITY_HEADERS,
+    ]
+    status = message["status"]
     # The path without its query: identifiers may be in it, words are not.
     path = scope["path"]
-    if path in {"/healthz", "/readyz"} and status < 400:
+    if path in _QUIET and status < 400:
         return
+    began = scope["state"].get("began")
     _log.info(
         "request",
         request_id=request_id,
-        method=scope["method"],
+        method=scope.get("method"),
         path=path,
         status=status,
-        latency_ms=int((time.perf_counter() - began) * 1000),
+        latency_ms=None if began is None else int((time.perf_counter() - began) * 1000),
     )

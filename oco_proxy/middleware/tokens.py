@@ -3,14 +3,12 @@
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import asyncpg
 
 from oco_warehouse.records import Identity
-from oco_warehouse.tokens import hash_token
-
-Role = Literal["admin", "operator", "viewer", "agent"]
+from oco_warehouse.tokens import Role, hash_token
 
 # A revoked token stops within this time on every gateway.
 REMEMBER_SECONDS: Final = 2.0

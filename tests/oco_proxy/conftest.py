@@ -162,3 +162,16 @@ def gateway_process(values: dict[str, str], warehouse: Warehouse) -> Iterator[An
     finally:
         process.kill()
         process.wait(timeout=WAIT_SECONDS)
+
+
+@pytest.fixture
+def process(
+    priced: Warehouse, redis_url: str, standin: Standin, tmp_path: Path
+) -> Callable[..., Any]:
+    """Start a gateway in a process of its own: `with process() as (gateway, popen)`."""
+
+    def begin(**more: str) -> Any:
+        values = environment(priced, redis_url, standin, tmp_path, **more)
+        return gateway_process(values, priced)
+
+    return begin

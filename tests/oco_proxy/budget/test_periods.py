@@ -9,9 +9,7 @@ from oco_proxy.budget.periods import CALENDAR_PERIODS, period_at
 from oco_warehouse.errors import InvalidInputError
 
 ZONES = st.sampled_from(sorted(available_timezones() - {"localtime"}))
-MOMENTS = st.datetimes(
-    datetime(1975, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC)
-)
+MOMENTS = st.datetimes(datetime(1975, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))
 
 
 @given(MOMENTS, st.sampled_from(CALENDAR_PERIODS), ZONES)
@@ -56,8 +54,12 @@ def test_a_day_without_a_midnight_begins_when_the_clocks_jump() -> None:
 
 @pytest.mark.parametrize(
     ("period", "zone", "says"),
-    [("fortnight", "UTC", "not a period"), ("day", "Mars/Olympus", "not an IANA time zone"),
-     ("rolling", "UTC", "rolling_interval"), ("day", "../etc", "not an IANA")],
+    [
+        ("fortnight", "UTC", "not a period"),
+        ("day", "Mars/Olympus", "not an IANA time zone"),
+        ("rolling", "UTC", "rolling_interval"),
+        ("day", "../etc", "not an IANA"),
+    ],
 )
 def test_what_cannot_be_used_is_named(period: str, zone: str, says: str) -> None:
     with pytest.raises(InvalidInputError, match=says):
