@@ -1,0 +1,182 @@
+"""`dbt build` on a real warehouse: every dollar of the raw tables stands once in the marts."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from oco_pipelines.marts.project import PROJECT_DIR, dbt_executable, profile_variables
+from oco_warehouse.database import Warehouse
+from oco_warehouse.money import exact_sum
+
+BATCH = """
+    INSERT INTO oco.ingestion_batches (source, source_partition, status)
+    VALUES ('focus_files', 'a.csv', 'loaded') RETURNING id
+"""
+CHARGE = """
+    INSERT INTO oco.cloud_costs (
+        provider, service, resource_id, cost_usd, usd_rate, region, account_id, tags, date,
+        billed_cost, effective_cost, list_cost, contracted_cost, billing_currency,
+        charge_category, charge_period_start, charge_period_end,
+        billing_period_start, billing_period_end, billing_account_id,
+        source, source_partition, batch_id, row_hash, occurrence, valid_from, valid_to
+    )
+    VALUES (
+        'aws', 'Amazon EC2', 'i-1', %(billed)s * %(rate)s, %(rate)s, 'eu-west-1', '111', %(tags)s,
+        '2026-10-05', %(billed)s, %(effective)s, 0, 0, %(currency)s,
+        'Usage', '2026-10-05Z', '2026-10-06Z', '2026-10-01Z', '2026-11-01Z', '1',
+        'focus_files', 'a.csv', %(batch)s, sha256(%(hash)s), 1,
+        '2026-10-06Z', CASE WHEN %(current)s THEN NULL ELSE '2026-10-07Z'::timestamptz END
+    )
+"""
+CALL = """
+    INSERT INTO oco.api_requests (
+        id, provider, model, team_id, agent_id, input_tokens, output_tokens, total_tokens,
+        cost_usd, input_cost_usd, output_cost_usd, cost_status, status_code, "timestamp"
+    )
+    VALUES (%s, %s, 'm', 'search', 'bot', 1000, 10, 1010, %s, %s, %s, %s, 200, '2026-10-05 10:30Z')
+"""
+
+Build = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def dbt_target(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("dbt")
+
+
+@pytest.fixture
+def dbt_build(warehouse: Warehouse, dbt_target: Path) -> Build:
+    def build(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | profile_variables(warehouse.url)
+        environment |= {"DBT_TARGET_PATH": str(dbt_target), "DBT_LOG_PATH": str(dbt_target)}
+        return subprocess.run(
+            [dbt_executable(), "--no-use-colors", "build", *arguments],
+            cwd=PROJECT_DIR,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=150,
+            check=False,
+        )
+
+    return build
+
+
+@pytest.fixture
+def spent(warehouse: Warehouse) -> Warehouse:
+    batch = warehouse.query(BATCH)[0]["id"]
+    charges = (
+        ("0.123456789012345678901234567890", "0.1", "1", "USD", '{"team": "search"}', True),
+        ("-3.5", "-3.5", "1", "USD", "{}", True),
+        ("10", "9", "1.0837", "EUR", "{}", True),
+        ("1000", "1000", "1", "USD", "{}", False),  # believed once, not any more
+    )
+    for number, (billed, effective, rate, currency, tags, current) in enumerate(charges):
+        warehouse.execute(
+            CHARGE,
+            {
+                "billed": Decimal(billed),
+                "effective": Decimal(effective),
+                "rate": Decimal(rate),
+                "currency": currency,
+                "tags": tags,
+                "batch": batch,
+                "hash": str(number).encode(),
+                "current": current,
+            },
+        )
+    for name, provider, parts, status in (
+        ("a", "openai", ("0.00000015", "0.0000006"), "exact"),
+        ("b", "openai", ("0.1", "0.2"), "estimated"),
+        ("c", "gemini", ("1", "2"), "exact"),
+        ("d", "openai", None, "unpriced"),
+    ):
+        into, out = map(Decimal, parts) if parts else (None, None)
+        total = None if into is None or out is None else into + out
+        warehouse.execute(CALL, [name, provider, total, into, out, status])
+    return warehouse
+
+
+def test_a_build_on_an_empty_warehouse_passes_with_its_unit_test(dbt_build: Build) -> None:
+    result = dbt_build()
+    assert result.returncode == 0, result.stdout
+    assert "1 unit test" in result.stdout
+    assert "WARN=0 ERROR=0" in result.stdout
+
+
+def test_every_believed_dollar_stands_once_in_each_mart(spent: Warehouse, dbt_build: Build) -> None:
+    result = dbt_build()
+    assert result.returncode == 0, result.stdout
+    cloud = exact_sum(map(Decimal, ("0.123456789012345678901234567890", "-3.5", "10.837")))
+    llm = Decimal("3.30000075")
+    for mart, column, source in (
+        ("focus_cost_and_usage", "x_billed_cost_usd", "x_source"),
+        ("fct_cost_daily", "billed_cost_usd", "source"),
+    ):
+        rows = spent.query(
+            f"SELECT {source} AS source, sum({column}) AS usd FROM marts.{mart} GROUP BY 1"  # type: ignore[arg-type]
+        )
+        assert {row["source"]: row["usd"] for row in rows} == {"cloud": cloud, "llm": llm}
+    (effective,) = spent.query(
+        "SELECT sum(effective_cost_usd) AS usd FROM marts.fct_cost_daily WHERE source = 'cloud'"
+    )
+    assert effective["usd"] == Decimal("0.1") - Decimal("3.5") + Decimal("9.7533")
+    teams = spent.query(
+        "SELECT DISTINCT source, team FROM marts.fct_cost_daily ORDER BY source, team"
+    )
+    assert [(row["source"], row["team"]) for row in teams] == [
+        ("cloud", "search"),
+        ("cloud", "untagged"),
+        ("llm", "search"),
+    ]
+    usage = spent.query(
+        "SELECT usage_date, requests, unpriced_requests, estimated_requests, cost_usd "
+        "FROM marts.fct_llm_usage_daily WHERE provider = 'openai'"
+    )
+    assert usage == [
+        {
+            "usage_date": date(2026, 10, 5),
+            "requests": 3,
+            "unpriced_requests": 1,
+            "estimated_requests": 1,
+            "cost_usd": Decimal("0.30000075"),
+        }
+    ]
+
+
+def test_calls_that_are_on_a_cloud_bill_are_counted_there_alone(
+    spent: Warehouse, dbt_build: Build
+) -> None:
+    result = dbt_build("--vars", '{"gateway_providers_on_cloud_bill": ["gemini"]}')
+    assert result.returncode == 0, result.stdout
+    (row,) = spent.query(
+        "SELECT sum(billed_cost_usd) AS usd FROM marts.fct_cost_daily WHERE source = 'llm'"
+    )
+    assert row["usd"] == Decimal("0.30000075")
+    (usage,) = spent.query("SELECT sum(cost_usd) AS usd FROM marts.fct_llm_usage_daily")
+    assert usage["usd"] == Decimal("3.30000075")
+
+
+def test_a_dollar_that_a_mart_loses_fails_the_build(spent: Warehouse, dbt_build: Build) -> None:
+    assert dbt_build().returncode == 0
+    spent.execute("UPDATE marts.fct_cost_daily SET billed_cost_usd = billed_cost_usd + 0.01")
+    result = dbt_build("--select", "test_type:singular")
+    assert result.returncode == 1
+    assert "FAIL 1 cloud_spend_is_conserved" in result.stdout
+
+
+def test_columns_are_described_in_the_database(spent: Warehouse, dbt_build: Build) -> None:
+    assert dbt_build().returncode == 0
+    undescribed = spent.query("""
+        SELECT attrelid::regclass::text || '.' || attname AS name
+        FROM pg_attribute
+        JOIN pg_class ON pg_class.oid = attrelid
+        WHERE relnamespace = 'marts'::regnamespace AND relkind = 'r' AND attnum > 0
+          AND col_description(attrelid, attnum) IS NULL
+    """)
+    assert undescribed == []
