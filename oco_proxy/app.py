@@ -1,7 +1,8 @@
 """The application: `uvicorn --factory oco_proxy.app:create_app`, or `python -m oco_proxy`."""
 
+import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from litestar import Litestar, Router, asgi
@@ -21,6 +22,7 @@ from oco_proxy.middleware.requests import RequestClock, finish_headers
 from oco_proxy.proxy.route import PREFIX, ProxyRoute
 from oco_proxy.services import open_services
 from oco_warehouse import __version__
+from oco_warehouse.errors import OpenCloudOpsError
 from oco_warehouse.settings import Settings, load_settings
 
 _ABOUT = (
@@ -36,7 +38,12 @@ def create_app(settings: Settings | None = None) -> Litestar:
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        async with open_services(settings) as services:
+        async with AsyncExitStack() as stack:
+            try:
+                services = await stack.enter_async_context(open_services(settings))
+            except OpenCloudOpsError as error:
+                sys.stderr.write(f"oco: {error}\n")
+                raise
             app.state.services = services
             app.state.route = ProxyRoute(services)
             yield

@@ -1,4 +1,4 @@
-"""Canaries in everything that is private, then a search through every byte that the platform wrote."""
+"""Canaries in everything private, then a search through every byte that the platform wrote."""
 
 import json
 import re
