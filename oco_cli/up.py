@@ -1,6 +1,5 @@
 """`oco up`: the whole platform in the foreground, from nothing to a summary."""
 
-import json
 import os
 import shutil
 import signal
@@ -15,11 +14,11 @@ from typing import Final
 import httpx
 from rich.console import Console
 from rich.panel import Panel
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from oco_cli.bootstrap import bootstrap_once
 from oco_cli.connect import connect
 from oco_cli.environment import process_environment
-from oco_cli.processes import ProcessEndedError, Processes
+from oco_cli.processes import Processes
 from oco_cli.spend import spend_table
 from oco_cli.token import create_token
 from oco_warehouse.database import Warehouse
@@ -30,6 +29,7 @@ from oco_warehouse.settings import Settings, load_settings
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _READY_SECONDS: Final = 120.0
+_ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _Interrupted(BaseException):
@@ -52,6 +52,7 @@ def up() -> None:
         except _Interrupted:
             console.print("Stopping …")
         finally:
+            _ignore_signals()
             detach(settings)
     console.print("Stopped.")
 
@@ -67,19 +68,27 @@ def _run(console: Console, settings: Settings, began: float) -> None:
         say("Preparing the warehouse")
         settings, warehouse = connect(say)
         dagster_home(settings)
-        token = first_token(warehouse)
     home = settings.home.expanduser().absolute()
     processes = Processes(home / "logs", {**os.environ, **process_environment(settings)})
     try:
-        if not _is_built(warehouse):
-            _bootstrap(console, processes)
+        failures = bootstrap_once(console, processes, warehouse, home)
         with console.status("Starting the gateway and Dagster"):
             _start_services(settings, processes)
+        token = first_token(warehouse)
         console.print(_summary(settings, warehouse, token, time.monotonic() - began))
+        for failure in failures:
+            console.print(f"failed: {failure}", style="red", markup=False)
+        if failures:
+            console.print(
+                f"What failed is tried again at the next start; see {home / 'logs'}/bootstrap.log",
+                style="red",
+                soft_wrap=True,
+            )
         while True:
             time.sleep(0.5)
             processes.check()
     finally:
+        _ignore_signals()
         processes.stop()
 
 
@@ -116,31 +125,6 @@ def first_token(warehouse: Warehouse) -> str | None:
     if warehouse.query("SELECT 1 FROM oco.api_tokens LIMIT 1"):
         return None
     return create_token(warehouse, name="first token", role="admin")
-
-
-def _is_built(warehouse: Warehouse) -> bool:
-    rows = warehouse.query(
-        "SELECT to_regclass('marts.fct_cost_daily') IS NOT NULL "
-        "AND to_regclass('marts.fct_llm_usage_daily') IS NOT NULL AS built"
-    )
-    return bool(rows[0]["built"])
-
-
-def _bootstrap(console: Console, processes: Processes) -> None:
-    """Materialise everything once, before any schedule or sensor runs."""
-    child = processes.start(
-        "bootstrap", [sys.executable, "-m", "oco_pipelines.bootstrap", "--restate"], pipe=True
-    )
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("Loading data and building the marts", total=None)
-        for line in child.process.stdout or ():
-            event = json.loads(line)
-            progress.update(task, description=f"{event['step']}: {event['state']}")
-            if not console.is_terminal and event["state"] != "started":
-                console.print(f"  {event['step']}: {event['state']}")
-    if processes.finish(child) != 0:
-        raise ProcessEndedError(f"the first materialisation failed; see {child.log}")
 
 
 def _start_services(settings: Settings, processes: Processes) -> None:
@@ -211,16 +195,20 @@ def _summary(settings: Settings, warehouse: Warehouse, token: str | None, second
 @contextmanager
 def _signals() -> Iterator[None]:
     """Turn the first signal into an orderly end; later ones must not cut that short."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
-        for number in numbers:
-            signal.signal(number, signal.SIG_IGN)
+        _ignore_signals()
         raise _Interrupted
 
-    before = {number: signal.signal(number, interrupt) for number in numbers}
+    before = {number: signal.signal(number, interrupt) for number in _ENDING_SIGNALS}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _ignore_signals() -> None:
+    """From here on nothing may cut the stopping short."""
+    for number in _ENDING_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
