@@ -12,12 +12,13 @@ from dagster import (
     AssetExecutionContext,
     AssetKey,
     AssetMaterialization,
+    AssetObservation,
     AutomationCondition,
     Definitions,
-    MaterializeResult,
     Output,
 )
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
+from psycopg import sql
 
 from oco_pipelines.marts.project import (
     PROJECT_DIR,
@@ -27,17 +28,15 @@ from oco_pipelines.marts.project import (
     target_dir,
 )
 from oco_pipelines.resources import WarehouseResource
+from oco_warehouse.database import Warehouse
 from oco_warehouse.settings import Settings
 
 # One dbt at a time in the whole warehouse: two builds would swap each other's tables.
 DBT_LOCK: Final = "dbt"
+MARTS: Final = "marts"
 
 DbtEvent = (
-    Output[Any]
-    | AssetMaterialization
-    | AssetCheckResult
-    | AssetCheckEvaluation
-    | MaterializeResult[Any]
+    Output[Any] | AssetMaterialization | AssetObservation | AssetCheckResult | AssetCheckEvaluation
 )
 
 
@@ -87,7 +86,8 @@ def build(settings: Settings) -> Definitions:  # noqa: ARG001 - every domain is 
             with profile_environment(house.url):
                 invocation = dbt.cli(["build"], context=context)
             try:
-                yield from invocation.stream().fetch_row_counts()
+                for event in invocation.stream():
+                    yield _with_rows(context, house, event)
             finally:
                 _forget(invocation.target_path)
         context.log.info("dbt build took %.1f s", time.monotonic() - started)
@@ -98,6 +98,24 @@ def build(settings: Settings) -> Definitions:  # noqa: ARG001 - every domain is 
         dbt_executable=dbt_executable(),
     )
     return Definitions(assets=[dbt_models], resources={"dbt": resource})
+
+
+def _with_rows(context: AssetExecutionContext, house: Warehouse, event: DbtEvent) -> DbtEvent:
+    """Adds how many rows a mart has.
+
+    dagster-dbt would ask for relations of the database that the manifest was parsed with, which may
+    be another one.
+    """
+    if not isinstance(event, Output):
+        return event
+    name = context.asset_key_for_output(event.output_name).path[-1]
+    with house.transaction() as connection:
+        table = connection.execute("SELECT to_regclass(%s) AS name", [f"{MARTS}.{name}"]).fetchone()
+        if table is None or table["name"] is None:
+            return event
+        counting = sql.SQL("SELECT count(*) AS rows FROM {}").format(sql.Identifier(MARTS, name))
+        counted = connection.execute(counting).fetchone()
+    return event.with_metadata({**event.metadata, "rows": counted["rows"] if counted else 0})
 
 
 def _forget(artifacts: Path) -> None:
