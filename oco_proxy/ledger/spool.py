@@ -167,10 +167,13 @@ class Spool:
         self.gateway_id = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
         path = root / self.gateway_id
         try:
-            path.mkdir(parents=True)
-            self.folder = SpoolFolder(path)
+            # Hidden until it is locked, so that nobody takes it for a dead process's.
+            hidden = root / f".{self.gateway_id}"
+            hidden.mkdir(parents=True)
+            self.folder = SpoolFolder(hidden)
             if not self.folder.claim():
                 raise ConfigurationError(f"the spool folder {path} is in use")
+            self.folder.path = hidden.rename(path)
             self._segment = 1
             self._file = self._open()
         except OSError as error:
@@ -252,7 +255,7 @@ class Spool:
     def orphans(self) -> Iterator[SpoolFolder]:
         """Folders of dead processes, each locked for the caller."""
         for path in sorted(self.root.iterdir()):
-            if not path.is_dir() or path == self.folder.path:
+            if not path.is_dir() or path.name.startswith(".") or path == self.folder.path:
                 continue
             folder = SpoolFolder(path)
             try:
