@@ -34,6 +34,8 @@ from oco_warehouse.settings import Settings
 # One dbt at a time in the whole warehouse: two builds would swap each other's tables.
 DBT_LOCK: Final = "dbt"
 MARTS: Final = "marts"
+# Unit tests judge code, not data: `dbt build` in CI runs them.
+BUILD: Final = ("build", "--exclude-resource-type", "unit_test")
 
 DbtEvent = (
     Output[Any] | AssetMaterialization | AssetObservation | AssetCheckResult | AssetCheckEvaluation
@@ -73,8 +75,6 @@ def build(settings: Settings) -> Definitions:  # noqa: ARG001 - every domain is 
     @dbt_assets(
         manifest=manifest,
         dagster_dbt_translator=MartsTranslator(),
-        # Unit tests judge code, not data: `dbt build` in CI runs them.
-        exclude="resource_type:unit_test",
         name="dbt_models",
     )
     def dbt_models(
@@ -84,7 +84,7 @@ def build(settings: Settings) -> Definitions:  # noqa: ARG001 - every domain is 
         started = time.monotonic()
         with house.exclusive(DBT_LOCK):
             with profile_environment(house.url):
-                invocation = dbt.cli(["build"], context=context)
+                invocation = dbt.cli(BUILD, context=context)
             try:
                 for event in invocation.stream():
                     yield _with_rows(context, house, event)

@@ -44,11 +44,6 @@ CALL = """
 Build = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture(scope="session")
-def dbt_target(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("dbt")
-
-
 @pytest.fixture
 def dbt_build(warehouse: Warehouse, dbt_target: Path) -> Build:
     def build(*arguments: str) -> subprocess.CompletedProcess[str]:
