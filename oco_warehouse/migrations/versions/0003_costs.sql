@@ -103,7 +103,7 @@ CREATE TABLE oco.cloud_costs (
     billed_cost numeric NOT NULL,
     effective_cost numeric NOT NULL,
     list_cost numeric NOT NULL,
-    contracted_cost numeric NOT NULL,
+    contracted_cost numeric,
     billing_currency text NOT NULL,
     list_unit_price numeric,
     contracted_unit_price numeric,
@@ -196,7 +196,7 @@ COMMENT ON COLUMN oco.cloud_costs.date IS 'UTC day of charge_period_start';
 COMMENT ON COLUMN oco.cloud_costs.billed_cost IS 'FOCUS BilledCost in billing_currency: what the invoice shows';
 COMMENT ON COLUMN oco.cloud_costs.effective_cost IS 'FOCUS EffectiveCost in billing_currency: amortized';
 COMMENT ON COLUMN oco.cloud_costs.list_cost IS 'FOCUS ListCost in billing_currency';
-COMMENT ON COLUMN oco.cloud_costs.contracted_cost IS 'FOCUS ContractedCost in billing_currency';
+COMMENT ON COLUMN oco.cloud_costs.contracted_cost IS 'FOCUS ContractedCost in billing_currency; NULL where the file leaves it out';
 COMMENT ON COLUMN oco.cloud_costs.billing_currency IS 'FOCUS BillingCurrency';
 COMMENT ON COLUMN oco.cloud_costs.list_unit_price IS 'FOCUS ListUnitPrice';
 COMMENT ON COLUMN oco.cloud_costs.contracted_unit_price IS 'FOCUS ContractedUnitPrice';

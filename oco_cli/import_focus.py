@@ -1,0 +1,110 @@
+"""`oco import focus`: load FOCUS files by hand."""
+
+from pathlib import Path
+from typing import Final
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from oco_cli.connect import connect
+from oco_pipelines.ingestion.cost_load import LoadResult
+from oco_pipelines.ingestion.focus_file import load_focus_file
+from oco_pipelines.ingestion.focus_normalise import COST_COLUMNS, Normalised, Totals, add_totals
+from oco_warehouse.errors import InvalidInputError
+
+_ENDINGS: Final = (".csv", ".csv.gz", ".parquet")
+_SHOWN_REJECTS: Final = 10
+
+
+def import_focus(
+    paths: list[Path] = typer.Argument(help="Files, or folders of them (csv, csv.gz, parquet)"),
+    name: str | None = typer.Option(
+        None, "--as", help="Name that the file is loaded under; default its absolute path"
+    ),
+    replaces: str | None = typer.Option(
+        None, "--replaces", help="Loaded file that this one takes the place of"
+    ),
+    ignore_column: list[str] = typer.Option(
+        [], "--ignore-column", help="Column outside FOCUS that may be left out; repeatable"
+    ),
+) -> None:
+    """Load FOCUS 1.0 to 1.3 files. Loading a file again changes nothing.
+
+    Rows that cannot be loaded are kept with their reason in oco.rejected_rows.
+    """
+    files = find_files(paths)
+    if len(files) > 1 and (name or replaces):
+        raise InvalidInputError("--as and --replaces take one file; several were given")
+    console = Console(stderr=True, highlight=False)
+    _, warehouse = connect()
+    done: list[tuple[str, Normalised, LoadResult]] = []
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("Loading", total=len(files))
+        for file in files:
+            progress.update(task, description=f"Loading {file.name}")
+            partition = name or str(file.resolve())
+            loaded = load_focus_file(
+                warehouse, partition, file.read_bytes(), ignore=ignore_column, replaces=replaces
+            )
+            done.append((partition, *loaded))
+            progress.advance(task)
+    for partition, normalised, _ in done:
+        _tell_rejected(console, partition, normalised)
+    Console(highlight=False).print(_summary(done))
+
+
+def find_files(paths: list[Path]) -> list[Path]:
+    """The files that are meant, folders searched for known endings.
+
+    Raises:
+        InvalidInputError: when a path does not exist or a folder has no such file.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found = sorted(p for p in path.rglob("*") if p.is_file() and p.name.endswith(_ENDINGS))
+            if not found:
+                raise InvalidInputError(f"{path}: the folder has no {', '.join(_ENDINGS)} file")
+            files += found
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise InvalidInputError(f"{path}: no such file or folder")
+    return files
+
+
+def _tell_rejected(console: Console, partition: str, normalised: Normalised) -> None:
+    for row in normalised.rejected[:_SHOWN_REJECTS]:
+        console.print(f"{partition}: row {row.row_number} rejected: {row.reason}", markup=False)
+    more = len(normalised.rejected) - _SHOWN_REJECTS
+    if more > 0:
+        console.print(f"{partition}: {more} more rows rejected, see oco.rejected_rows")
+
+
+def _summary(done: list[tuple[str, Normalised, LoadResult]]) -> Table:
+    table = Table("file", "state", title="Loaded", title_justify="left")
+    for heading in ("rows", "accepted", "rejected", "new", "closed"):
+        table.add_column(heading, justify="right")
+    for heading in ("currency", *COST_COLUMNS):
+        table.add_column(heading, justify="right", no_wrap=True)
+    total: Totals = {}
+    for partition, _, result in done:
+        total = add_totals(total, result.totals_loaded)
+        counts = (result.rows, result.accepted, result.rejected, result.inserted, result.closed)
+        for currency, sums in result.totals_loaded.items():
+            amounts = (f"{sums[column]:f}" for column in COST_COLUMNS)
+            shown = [f"{count:,}" for count in counts]
+            table.add_row(Path(partition).name, result.status, *shown, currency, *amounts)
+    if len(done) > 1:
+        for currency, sums in total.items():
+            amounts = (f"{sums[column]:f}" for column in COST_COLUMNS)
+            table.add_row("total", "", "", "", "", "", "", currency, *amounts, style="bold")
+    return table
