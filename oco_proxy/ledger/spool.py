@@ -44,6 +44,15 @@ class Position:
     offset: int
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records that were read, the place after them, and how many bytes they take."""
+
+    records: list[RequestRecord]
+    end: Position
+    size: int
+
+
 def encode(record: RequestRecord) -> bytes:
     """One line of the spool."""
     body = record.to_json()
@@ -114,17 +123,18 @@ class SpoolFolder:
             if number < position.segment:
                 self.segment_path(number).unlink(missing_ok=True)
 
-    def read(self, start: Position, limit: int) -> tuple[list[RequestRecord], Position]:
-        """At most `limit` records from a place on, and the place after them."""
+    def read(self, start: Position, limit: int) -> "Batch":
+        """At most `limit` records from a place on."""
         records: list[RequestRecord] = []
         position = start
+        size = 0
         numbers = [number for number in self.segments() if number >= start.segment]
         for index, number in enumerate(numbers):
             offset = start.offset if number == start.segment else 0
             last = index == len(numbers) - 1
             for line, end in self._lines(number, offset):
                 if len(records) == limit:
-                    return records, position
+                    return Batch(records, position, size)
                 try:
                     records.append(decode(line))
                 except InvalidInputError as error:
@@ -132,9 +142,10 @@ class SpoolFolder:
                         break  # still being written, or torn by a crash
                     _log.error("spool_line_damaged", segment=number, reason=str(error))
                 position = Position(number, end)
+                size += len(line)
             if not last and len(records) < limit:
                 position = Position(numbers[index + 1], 0)
-        return records, position
+        return Batch(records, position, size)
 
     def _lines(self, number: int, offset: int) -> Iterator[tuple[bytes, int]]:
         with contextlib.suppress(FileNotFoundError), self.segment_path(number).open("rb") as file:
@@ -246,8 +257,7 @@ class Spool:
         self.flush()
         self.sync()
         os.close(self._file)
-        records, _ = self.folder.read(self.folder.checkpoint(), 1)
-        if records:
+        if self.folder.read(self.folder.checkpoint(), 1).records:
             self.folder.release()
         else:
             self.folder.remove()

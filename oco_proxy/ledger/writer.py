@@ -72,16 +72,16 @@ class LedgerWriter:
     async def _step(self, folder: SpoolFolder) -> int:
         """One batch; returns how many records it had. Retries until PostgreSQL takes it."""
         start = folder.checkpoint()
-        records, end = await asyncio.to_thread(folder.read, start, BATCH_ROWS)
+        batch = await asyncio.to_thread(folder.read, start, BATCH_ROWS)
+        records = batch.records
         if not records:
             return 0
         posted = await self._write(records)
         await self._keeper.posted([record.id for record in records], posted)
-        await asyncio.to_thread(folder.advance, end)
+        await asyncio.to_thread(folder.advance, batch.end)
         self.written += len(records)
         if folder is self._spool.folder:
-            size = sum(len(encode(record)) for record in records)
-            self._spool.pending_bytes = max(0, self._spool.pending_bytes - size)
+            self._spool.pending_bytes = max(0, self._spool.pending_bytes - batch.size)
         return len(records)
 
     async def _write(self, records: Sequence[RequestRecord]) -> list[Posted]:

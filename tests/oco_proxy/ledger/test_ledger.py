@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oco_proxy.ledger.spool import Position, Spool, SpoolFolder, decode, encode
+from oco_proxy.ledger.spool import Batch, Position, Spool, SpoolFolder, decode, encode
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import ConfigurationError, InvalidInputError
 from oco_warehouse.records import RequestRecord
@@ -70,9 +70,9 @@ def test_a_torn_last_line_is_left_out_and_the_rest_is_read(tmp_path: Path) -> No
     spool.append(replace(RECORD, id="r2"))
     path = spool.folder.segment_path(1)
     path.write_bytes(path.read_bytes() + encode(RECORD)[:-9])
-    records, position = spool.folder.read(Position(0, 0), 10)
-    assert [record.id for record in records] == ["r1", "r2"]
-    assert spool.folder.read(position, 10) == ([], position)
+    batch = spool.folder.read(Position(0, 0), 10)
+    assert [record.id for record in batch.records] == ["r1", "r2"]
+    assert spool.folder.read(batch.end, 10) == Batch([], batch.end, 0)
 
 
 def test_segments_follow_one_another_and_go_when_they_are_written(
@@ -85,11 +85,11 @@ def test_segments_follow_one_another_and_go_when_they_are_written(
     assert len(spool.folder.segments()) > 3
     ids: list[str] = []
     while True:
-        records, position = spool.folder.read(spool.folder.checkpoint(), 3)
-        if not records:
+        batch = spool.folder.read(spool.folder.checkpoint(), 3)
+        if not batch.records:
             break
-        ids += [record.id for record in records]
-        spool.folder.advance(position)
+        ids += [record.id for record in batch.records]
+        spool.folder.advance(batch.end)
     assert ids == [f"r{index}" for index in range(20)]
     assert len(spool.folder.segments()) == 1
 
@@ -126,8 +126,7 @@ def test_a_disk_that_refuses_closes_the_gateway_and_loses_nothing(
         assert spool.failure == "No space left on device"
     spool.flush()
     assert spool.accepts and spool.failure is None
-    records, _ = spool.folder.read(Position(0, 0), 10)
-    assert records == [RECORD]
+    assert spool.folder.read(Position(0, 0), 10).records == [RECORD]
 
 
 def post(url: str, **headers: str) -> httpx.Response:
