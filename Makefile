@@ -43,7 +43,8 @@ docs: $(STAMP) ## Write the generated pages of docs/
 bench-%: $(STAMP) ## Run one benchmark, as in `make bench-gateway JSON=FILE`
 	$(BIN)/python -m benchmarks.$(subst -,_,$*) $(if $(JSON),--json $(JSON))
 
-LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header -q
+LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-strip-extras \
+	--no-emit-index-url --no-header -q
 
 lock: $(STAMP) ## Resolve the dependencies again; needs the package index
 	$(LOCK) --all-extras -o requirements.lock
