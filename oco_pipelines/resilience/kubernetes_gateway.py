@@ -178,7 +178,12 @@ class KubernetesGateway:
         return self._core_call(cluster, what, "read_namespaced_config_map", name, namespace)
 
     def create_config_map(
-        self, cluster: str, namespace: str, name: str, data: Mapping[str, str]
+        self,
+        cluster: str,
+        namespace: str,
+        name: str,
+        data: Mapping[str, str],
+        labels: Mapping[str, str],
     ) -> Json:
         """Create a ConfigMap.
 
@@ -187,7 +192,7 @@ class KubernetesGateway:
             NotFoundError: when the namespace does not.
             UpstreamError: as for `list_velero`.
         """
-        body = {"metadata": {"name": name}, "data": dict(data)}
+        body = {"metadata": {"name": name, "labels": dict(labels)}, "data": dict(data)}
         what = f"create configmaps/{name}"
         return self._core_call(cluster, what, "create_namespaced_config_map", namespace, body)
 

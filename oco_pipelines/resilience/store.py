@@ -1,0 +1,298 @@
+"""The SQL of the domain: policies, backup records and verdicts."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from oco_pipelines.resilience.compliance import Judgement
+from oco_pipelines.resilience.naming import POLICY_LABEL
+from oco_pipelines.resilience.phases import ENDED
+from oco_pipelines.resilience.policy import DrPolicy
+from oco_pipelines.resilience.usable import BackupState
+from oco_warehouse.database import Connection, Warehouse, lock
+from oco_warehouse.errors import NotFoundError
+
+_ENDED: Final = sorted(ENDED)
+
+
+def read_policies(warehouse: Warehouse) -> list[DrPolicy]:
+    """All DR policies by name."""
+    return [_policy(row) for row in warehouse.query("SELECT * FROM oco.dr_policies ORDER BY name")]
+
+
+def read_policy(warehouse: Warehouse, policy_id: str) -> DrPolicy:
+    """One DR policy.
+
+    Raises:
+        NotFoundError: when there is none.
+    """
+    rows = warehouse.query("SELECT * FROM oco.dr_policies WHERE id::text = %s", [policy_id])
+    if not rows:
+        raise NotFoundError(f"DR policy {policy_id!r} does not exist")
+    return _policy(rows[0])
+
+
+def mark_handled(warehouse: Warehouse, policy_id: str, due_at: datetime) -> None:
+    """Remember that a due time was handled; an earlier one never takes it back."""
+    warehouse.execute(
+        "UPDATE oco.dr_policies SET last_due_at = greatest(last_due_at, %s) WHERE id = %s",
+        [due_at, policy_id],
+    )
+
+
+def plan_backup(
+    warehouse: Warehouse,
+    policy: DrPolicy,
+    name: str,
+    due_at: datetime | None,
+    triggered_at: datetime,
+    attempt: int,
+) -> None:
+    """Record that a backup is about to be created; a second plan for it changes nothing.
+
+    Written before the object is made, so that a crash in between leaves a trace.
+    """
+    warehouse.execute(
+        """
+        INSERT INTO oco.backup_records
+            (cluster, backup_name, policy_id, due_at, attempt, phase, namespaces,
+             storage_location, triggered_at, usable_reason)
+        VALUES (%s, %s, %s, %s, %s, 'New', %s, %s, %s, 'it has not been created yet')
+        ON CONFLICT DO NOTHING
+        """,
+        [
+            policy.cluster,
+            name,
+            policy.id,
+            due_at,
+            attempt,
+            list(policy.namespaces),
+            policy.storage_location,
+            triggered_at,
+        ],
+    )
+
+
+def last_attempt(warehouse: Warehouse, policy_id: str, due_at: datetime) -> tuple[int, str]:
+    """(number, phase) of the last attempt for a due time; (0, "") before the first."""
+    rows = warehouse.query(
+        """
+        SELECT attempt, phase FROM oco.backup_records
+        WHERE policy_id = %s AND due_at = %s ORDER BY attempt DESC LIMIT 1
+        """,
+        [policy_id, due_at],
+    )
+    return (rows[0]["attempt"], rows[0]["phase"]) if rows else (0, "")
+
+
+def keep_states(
+    warehouse: Warehouse,
+    cluster: str,
+    states: Collection[tuple[BackupState, str]],
+    now: datetime,
+) -> int:
+    """Write what a whole list of a cluster's backups says; returns how many are newly gone.
+
+    Args:
+        warehouse: where to.
+        cluster: kubeconfig context.
+        states: every backup of the cluster with why it is unusable, empty when it is usable.
+        now: aware, from before the list was read: what was seen since then is not gone.
+    """
+    with warehouse.transaction() as connection:
+        lock(connection, f"backup_records {cluster}")
+        for state, problem in states:
+            _keep_state(connection, state, problem, now)
+        return connection.execute(
+            """
+            UPDATE oco.backup_records
+            SET vanished_at = %s, usable = false, usable_reason = 'it is gone from the cluster'
+            WHERE cluster = %s AND backup_uid IS NOT NULL AND vanished_at IS NULL
+              AND last_seen_at < %s AND backup_uid <> ALL(%s)
+            """,
+            [now, cluster, now, [state.uid for state, _ in states]],
+        ).rowcount
+
+
+def keep_state(warehouse: Warehouse, state: BackupState, problem: str, now: datetime) -> str:
+    """Write what one backup says; returns the id of its record."""
+    with warehouse.transaction() as connection:
+        return _keep_state(connection, state, problem, now)
+
+
+def _keep_state(connection: Connection, state: BackupState, problem: str, now: datetime) -> str:
+    values: dict[str, Any] = {
+        "cluster": state.cluster,
+        "name": state.name,
+        "uid": state.uid,
+        "phase": state.phase,
+        "namespaces": list(state.namespaces),
+        "storage_location": state.storage_location,
+        "items_total": state.items_total,
+        "items_backed_up": state.items_backed_up,
+        "errors": state.errors,
+        "warnings": state.warnings,
+        "validation_errors": list(state.validation_errors),
+        "failure_reason": state.failure_reason,
+        "attempted": state.volume_operations_attempted,
+        "completed": state.volume_operations_completed,
+        "usable": not problem,
+        "problem": problem,
+        "created_at": state.created_at,
+        "started_at": state.started_at,
+        "completed_at": state.completed_at,
+        "expires_at": state.expires_at,
+        "now": now,
+        "policy": state.labels.get(POLICY_LABEL),
+    }
+    # By UID where we know it; else the row that was planned under the name; else a new row. A name
+    # that comes back with another UID is another backup.
+    row = connection.execute(
+        """
+        UPDATE oco.backup_records SET
+            backup_uid = %(uid)s, phase = %(phase)s, namespaces = %(namespaces)s,
+            storage_location = %(storage_location)s, items_total = %(items_total)s,
+            items_backed_up = %(items_backed_up)s, errors = %(errors)s, warnings = %(warnings)s,
+            validation_errors = %(validation_errors)s, failure_reason = %(failure_reason)s,
+            volume_operations_attempted = %(attempted)s,
+            volume_operations_completed = %(completed)s,
+            usable = %(usable)s, usable_reason = %(problem)s, created_at = %(created_at)s,
+            started_at = %(started_at)s, completed_at = %(completed_at)s,
+            expires_at = %(expires_at)s, vanished_at = NULL, last_seen_at = %(now)s
+        WHERE id = (
+            SELECT id FROM oco.backup_records
+            WHERE cluster = %(cluster)s
+              AND (backup_uid = %(uid)s OR (backup_uid IS NULL AND backup_name = %(name)s))
+            ORDER BY backup_uid NULLS LAST LIMIT 1)
+        RETURNING id::text
+        """,
+        values,
+    ).fetchone()
+    if row is None:
+        row = connection.execute(
+            """
+            INSERT INTO oco.backup_records
+                (cluster, backup_name, backup_uid, policy_id, attempt, phase, namespaces,
+                 storage_location, items_total, items_backed_up, errors, warnings,
+                 validation_errors, failure_reason, volume_operations_attempted,
+                 volume_operations_completed, usable, usable_reason, created_at, started_at,
+                 completed_at, expires_at, last_seen_at)
+            SELECT %(cluster)s, %(name)s, %(uid)s,
+                   (SELECT id FROM oco.dr_policies WHERE id::text = %(policy)s),
+                   1 + coalesce((SELECT max(attempt) FROM oco.backup_records
+                                 WHERE cluster = %(cluster)s AND backup_name = %(name)s), 0),
+                   %(phase)s, %(namespaces)s, %(storage_location)s, %(items_total)s,
+                   %(items_backed_up)s, %(errors)s, %(warnings)s, %(validation_errors)s,
+                   %(failure_reason)s, %(attempted)s, %(completed)s, %(usable)s, %(problem)s,
+                   %(created_at)s, %(started_at)s, %(completed_at)s, %(expires_at)s, %(now)s
+            RETURNING id::text
+            """,
+            values,
+        ).fetchone()
+    if row is None:
+        raise NotFoundError(f"backup {state.name!r} could not be recorded")
+    record: str = row["id"]
+    return record
+
+
+def count_unfinished(warehouse: Warehouse) -> int:
+    """Backups that exist and have not ended."""
+    rows = warehouse.query(
+        """
+        SELECT count(*) AS unfinished FROM oco.backup_records
+        WHERE backup_uid IS NOT NULL AND vanished_at IS NULL AND phase <> ALL(%s)
+        """,
+        [_ENDED],
+    )
+    count: int = rows[0]["unfinished"]
+    return count
+
+
+def read_evidence(warehouse: Warehouse, policy: DrPolicy, now: datetime) -> dict[str, Any]:
+    """What the records say about a policy.
+
+    Returns:
+        newest_id, newest_started_at: of the newest usable recovery point, or None.
+        measured_rto: of the newest successful restore of one of its backups, or None.
+        problem: why the newest backup that ended is unusable; empty when it is usable.
+    """
+    rows = warehouse.query(
+        """
+        SELECT newest.id::text AS newest_id, newest.started_at AS newest_started_at,
+               restored.took AS measured_rto, coalesce(last.usable_reason, '') AS problem
+        FROM (SELECT 1) AS one
+        LEFT JOIN LATERAL (
+            SELECT id, started_at FROM oco.backup_records
+            WHERE policy_id = %(policy)s AND cluster = %(cluster)s AND usable
+              AND vanished_at IS NULL AND (expires_at IS NULL OR expires_at > %(now)s)
+              AND namespaces @> %(namespaces)s
+            ORDER BY started_at DESC LIMIT 1) AS newest ON true
+        LEFT JOIN LATERAL (
+            SELECT plan.completed_at - plan.started_at AS took
+            FROM oco.recovery_plans AS plan
+            JOIN oco.backup_records AS record ON record.id = plan.backup_id
+            WHERE record.policy_id = %(policy)s AND plan.status = 'completed'
+            ORDER BY plan.completed_at DESC LIMIT 1) AS restored ON true
+        LEFT JOIN LATERAL (
+            SELECT usable_reason FROM oco.backup_records
+            WHERE policy_id = %(policy)s AND phase = ANY(%(ended)s) AND vanished_at IS NULL
+            ORDER BY coalesce(triggered_at, created_at) DESC LIMIT 1) AS last ON true
+        """,
+        {
+            "policy": policy.id,
+            "cluster": policy.cluster,
+            "namespaces": list(policy.namespaces),
+            "now": now,
+            "ended": _ENDED,
+        },
+    )
+    return rows[0]
+
+
+def keep_judgement(
+    warehouse: Warehouse,
+    policy_id: str,
+    judgement: Judgement,
+    newest_id: str | None,
+    measured_rto: timedelta | None,
+    now: datetime,
+) -> None:
+    """Write one verdict."""
+    warehouse.execute(
+        """
+        INSERT INTO oco.dr_compliance
+            (policy_id, judged_at, verdict, reasons, newest_usable_backup_id,
+             recovery_point_age, measured_rto)
+        VALUES (%s, %s, %s, %s, %s, %s, %s)
+        """,
+        [
+            policy_id,
+            now,
+            judgement.verdict.value,
+            list(judgement.reasons),
+            newest_id,
+            judgement.recovery_point_age,
+            measured_rto,
+        ],
+    )
+
+
+def _policy(row: dict[str, Any]) -> DrPolicy:
+    return DrPolicy(
+        id=str(row["id"]),
+        name=row["name"],
+        cluster=row["cluster"],
+        namespaces=tuple(row["namespaces"]),
+        schedule_cron=row["schedule_cron"],
+        time_zone=row["time_zone"],
+        retention=row["retention"],
+        storage_location=row["storage_location"],
+        rpo_target=row["rpo_target"],
+        rto_target=row["rto_target"],
+        created_at=row["created_at"],
+        label_selector=row["label_selector"],
+        snapshot_options=row["snapshot_options"],
+        protected=row["protected"],
+        enabled=row["enabled"],
+        last_due_at=row["last_due_at"],
+    )
