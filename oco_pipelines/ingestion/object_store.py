@@ -123,7 +123,7 @@ def _open(root: str, settings: Settings) -> "ObjectStore":
 
 
 def _mapped(where: str, error: Exception) -> Exception:
-    """Our error for one of obstore's; its text may hold signed addresses, so only its kind shows."""
+    """Our error for one of obstore's: its kind only, for its text may hold signed addresses."""
     from obstore import exceptions
 
     if isinstance(error, exceptions.NotFoundError | FileNotFoundError):

@@ -6,7 +6,6 @@ from oco_pipelines.ingestion.object_store import StoredFile, list_files, read_fi
 from oco_warehouse.errors import NotFoundError
 from oco_warehouse.settings import Settings
 
-SOURCE: Final = "focus_files"
 _ENDINGS: Final = (".csv", ".csv.gz", ".parquet")
 
 

@@ -1,0 +1,159 @@
+"""What must hold over `oco.cloud_costs` as a whole; a check returns one line for each problem."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from oco_pipelines.ingestion.focus_columns import CHARGE_CATEGORIES
+from oco_warehouse.database import Warehouse
+
+Check = Callable[[Warehouse], list[str]]
+
+LONGEST_SILENCE: Final = timedelta(days=2)
+_SAMPLED_ROWS: Final = 10_000
+
+
+def totals_by_provider(warehouse: Warehouse) -> list[dict[str, Any]]:
+    """provider, billing_currency, charges, billed_cost, first_day, last_day of what is believed."""
+    return warehouse.query("""
+        SELECT provider, billing_currency, count(*) AS charges, sum(billed_cost) AS billed_cost,
+               min(date) AS first_day, max(date) AS last_day
+        FROM oco.cloud_costs
+        WHERE valid_to IS NULL
+        GROUP BY 1, 2
+        ORDER BY 1, 2
+    """)
+
+
+def control_totals(warehouse: Warehouse) -> list[str]:
+    """Partitions whose newest load does not add up, or is not what the table holds now."""
+    rows = warehouse.query("""
+        WITH latest AS (
+            SELECT DISTINCT ON (source, source_partition) *
+            FROM oco.ingestion_batches
+            WHERE status IN ('loaded', 'unchanged')
+            ORDER BY source, source_partition, finished_at DESC
+        ),
+        sums AS (
+            SELECT b.source, b.source_partition, b.rows_accepted, k.kind, c.key AS currency,
+                   a.key AS cost, a.value::numeric AS amount
+            FROM latest AS b,
+                 LATERAL (VALUES ('source', b.totals_source), ('accepted', b.totals_accepted),
+                                 ('rejected', b.totals_rejected)) AS k (kind, totals),
+                 jsonb_each(k.totals) AS c,
+                 jsonb_each_text(c.value) AS a
+        ),
+        promised AS (
+            SELECT source, source_partition, currency, cost,
+                   sum(amount) FILTER (WHERE kind = 'source') AS source_total,
+                   coalesce(sum(amount) FILTER (WHERE kind = 'accepted'), 0) AS accepted,
+                   coalesce(sum(amount) FILTER (WHERE kind = 'rejected'), 0) AS rejected
+            FROM sums
+            GROUP BY 1, 2, 3, 4
+        ),
+        held AS (
+            SELECT c.source, c.source_partition, c.billing_currency AS currency, v.cost,
+                   coalesce(sum(v.amount), 0) AS amount
+            FROM oco.cloud_costs AS c,
+                 LATERAL (VALUES ('billed_cost', c.billed_cost),
+                                 ('effective_cost', c.effective_cost),
+                                 ('list_cost', c.list_cost),
+                                 ('contracted_cost', c.contracted_cost)) AS v (cost, amount)
+            WHERE c.valid_to IS NULL
+            GROUP BY 1, 2, 3, 4
+        ),
+        replaced AS (
+            SELECT b.source, b.source_partition
+            FROM latest AS b
+            WHERE NOT EXISTS (SELECT 1 FROM held AS h WHERE (h.source, h.source_partition)
+                              = (b.source, b.source_partition))
+        )
+        SELECT source_partition, currency, cost, p.source_total, p.accepted, p.rejected,
+               coalesce(h.amount, 0) AS held
+        FROM promised AS p
+        FULL JOIN held AS h USING (source, source_partition, currency, cost)
+        WHERE (source, source_partition) NOT IN (SELECT source, source_partition FROM replaced)
+          AND (p.source_total IS DISTINCT FROM p.accepted + p.rejected
+               OR p.accepted IS DISTINCT FROM coalesce(h.amount, 0))
+        ORDER BY 1, 2, 3
+    """)
+    return [
+        f"{row['source_partition']}: {row['cost']} {row['currency']}: read {row['source_total']}, "
+        f"accepted {row['accepted']}, rejected {row['rejected']}, loaded {row['held']}"
+        for row in rows
+    ]
+
+
+def currencies(warehouse: Warehouse) -> list[str]:
+    """Currencies that were converted at more than one rate, or wrongly, within a month."""
+    rows = warehouse.query("""
+        SELECT source_partition, billing_currency, date_trunc('month', date)::date AS month
+        FROM oco.cloud_costs
+        WHERE valid_to IS NULL
+        GROUP BY source, 1, 2, 3
+        HAVING count(DISTINCT usd_rate) > 1
+            OR bool_or(cost_usd <> billed_cost * usd_rate)
+            OR bool_or(billing_currency = 'USD' AND usd_rate <> 1)
+        ORDER BY 1, 2, 3
+    """)
+    return [
+        f"{row['source_partition']}: {row['billing_currency']} in {row['month']:%Y-%m} is not "
+        "converted at one rate"
+        for row in rows
+    ]
+
+
+def schema(warehouse: Warehouse) -> list[str]:
+    """Breaks of the contract in the rows that were written last."""
+    import pandera.polars as pa
+    import polars as pl
+
+    rows = warehouse.query(
+        """
+        SELECT provider, service, account_id, billing_currency, charge_category, date,
+               charge_period_start, charge_period_end, octet_length(row_hash) AS hash_bytes
+        FROM oco.cloud_costs
+        WHERE valid_to IS NULL
+        ORDER BY created_at DESC
+        LIMIT %s
+        """,
+        [_SAMPLED_ROWS],
+    )
+    if not rows:
+        return []
+    promise = pa.DataFrameSchema(
+        {
+            **{
+                name: pa.Column(pl.String, pa.Check.str_length(1))
+                for name in ("provider", "service", "account_id")
+            },
+            "billing_currency": pa.Column(pl.String, pa.Check.str_matches(r"^[A-Z]{3}$")),
+            "charge_category": pa.Column(pl.String, pa.Check.isin(CHARGE_CATEGORIES)),
+            "date": pa.Column(pl.Date),
+            "hash_bytes": pa.Column(pl.Int64, pa.Check.eq(32)),
+        }
+    )
+    frame = pl.DataFrame(rows, infer_schema_length=None)
+    try:
+        promise.validate(frame, lazy=True)
+    except pa.errors.SchemaErrors as error:
+        return [str(reason) for reason in error.failure_cases["check"].to_list()]
+    wrong = frame.filter(pl.col("charge_period_start").dt.date() != pl.col("date")).height
+    return [f"{wrong} rows whose date is not the day of their charge period"] if wrong else []
+
+
+def freshness(warehouse: Warehouse) -> list[str]:
+    """Sources from which nothing was read for LONGEST_SILENCE."""
+    rows = warehouse.query("""
+        SELECT source, max(finished_at) AS newest
+        FROM oco.ingestion_batches
+        WHERE status IN ('loaded', 'unchanged')
+        GROUP BY 1
+        ORDER BY 1
+    """)
+    limit = datetime.now(UTC) - LONGEST_SILENCE
+    return [
+        f"{row['source']}: last read {row['newest']:%Y-%m-%d %H:%M} UTC"
+        for row in rows
+        if row["newest"] < limit
+    ]

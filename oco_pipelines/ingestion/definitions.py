@@ -1,0 +1,242 @@
+"""Assets focus_files and cloud_costs, what starts them, and the checks that hold their promises."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from dagster import (
+    AssetCheckResult,
+    AssetChecksDefinition,
+    AssetCheckSeverity,
+    AssetExecutionContext,
+    AssetKey,
+    AssetRecordsFilter,
+    AssetsDefinition,
+    AutomationCondition,
+    DagsterInstance,
+    DefaultScheduleStatus,
+    DefaultSensorStatus,
+    Definitions,
+    DynamicPartitionsDefinition,
+    Failure,
+    MaterializeResult,
+    RetryRequested,
+    RunRequest,
+    ScheduleDefinition,
+    ScheduleEvaluationContext,
+    SensorDefinition,
+    SensorEvaluationContext,
+    SensorResult,
+    SkipReason,
+    asset,
+    asset_check,
+    define_asset_job,
+    schedule,
+    sensor,
+)
+
+from oco_pipelines.ingestion import cost_checks
+from oco_pipelines.resources import WarehouseResource
+from oco_warehouse.errors import InvalidInputError, OpenCloudOpsError, UpstreamError
+from oco_warehouse.settings import Settings
+
+GROUP: Final = "ingestion"
+FILES: Final = DynamicPartitionsDefinition(name="focus_files")
+SENSOR_SECONDS: Final = 60
+# One tick asks for so many runs at most; the next tick goes on from there.
+MAX_REQUESTS: Final = 100
+_RETRIES: Final = 3
+_RETRY_SECONDS: Final = 30
+
+
+def focus_files_asset(settings: Settings) -> AssetsDefinition:
+    """The asset over the source that the settings name."""
+
+    @asset(name="focus_files", group_name=GROUP, partitions_def=FILES, kinds={"python", "postgres"})
+    def focus_files(
+        context: AssetExecutionContext, warehouse: WarehouseResource
+    ) -> MaterializeResult[None]:
+        """Cloud bills in FOCUS form, one partition a file; each replaces its own rows whole.
+
+        A file that is loaded again changes nothing; a corrected one restates what it said before.
+        Rows that cannot be loaded are kept with their reason in `oco.rejected_rows`.
+        """
+        from oco_pipelines.ingestion import sources
+        from oco_pipelines.ingestion.cost_load import totals_json
+        from oco_pipelines.ingestion.focus_file import load_focus_file
+
+        started = time.monotonic()
+        key = context.partition_key
+        try:
+            mark = next((file.etag for file in sources.discover(settings) if file.key == key), "")
+            content = sources.read(settings, key)
+            normalised, result = load_focus_file(
+                warehouse.open(), key, content, run_id=context.run_id
+            )
+        except UpstreamError as error:
+            raise RetryRequested(_RETRIES, seconds_to_wait=_RETRY_SECONDS) from error
+        except InvalidInputError as error:
+            raise Failure(description=str(error), allow_retries=False) from error
+        for row in normalised.rejected[:10]:
+            context.log.warning("row %d was rejected: %s", row.row_number, row.reason)
+        first, last = result.window or ("nothing", "nothing")
+        return MaterializeResult(
+            metadata={
+                "rows": result.accepted,
+                "rejected": result.rejected,
+                "inserted": result.inserted,
+                "closed": result.closed,
+                "status": result.status,
+                "total": totals_json(result.totals_loaded),
+                "window": f"{first} to {last}",
+                "etag": mark,
+                "seconds": time.monotonic() - started,
+            }
+        )
+
+    return focus_files
+
+
+@asset(
+    group_name=GROUP,
+    kinds={"postgres"},
+    deps=["focus_files"],
+    # One bad file must not hold back the others: a missing partition is no reason to wait.
+    automation_condition=AutomationCondition.eager().without(
+        ~AutomationCondition.any_deps_missing()
+    ),
+)
+def cloud_costs(warehouse: WarehouseResource) -> MaterializeResult[None]:
+    """Every cloud charge that is believed now, from all sources; checks hold it to the bills."""
+    started = time.monotonic()
+    totals = cost_checks.totals_by_provider(warehouse.open())
+    days = [day for row in totals for day in (row["first_day"], row["last_day"])]
+    return MaterializeResult(
+        metadata={
+            "rows": sum(row["charges"] for row in totals),
+            "total": {
+                f"{row['provider']} {row['billing_currency']}": f"{row['billed_cost']:f}"
+                for row in totals
+            },
+            "window": f"{min(days)} to {max(days)}" if days else "no costs yet",
+            "seconds": time.monotonic() - started,
+        }
+    )
+
+
+def _check(
+    name: str, description: str, find: cost_checks.Check, severity: AssetCheckSeverity
+) -> AssetChecksDefinition:
+    @asset_check(asset=AssetKey("cloud_costs"), name=name, description=description)
+    def check(warehouse: WarehouseResource) -> AssetCheckResult:
+        problems = find(warehouse.open())
+        return AssetCheckResult(
+            passed=not problems,
+            severity=severity,
+            description="; ".join(problems[:3]) or None,
+            metadata={"problems": len(problems)},
+        )
+
+    return check
+
+
+def focus_files_sensor(settings: Settings) -> SensorDefinition:
+    """Finds new and changed files; a file is asked for once for each of its versions."""
+
+    @sensor(
+        name="focus_files_sensor",
+        target=define_asset_job("focus_file", selection=["focus_files"], partitions_def=FILES),
+        minimum_interval_seconds=SENSOR_SECONDS,
+        default_status=DefaultSensorStatus.RUNNING,
+        description="Loads FOCUS files that are new or changed.",
+    )
+    def watch(context: SensorEvaluationContext) -> SensorResult | SkipReason:
+        from oco_pipelines.ingestion import sources
+
+        try:
+            there = {file.key: file.etag for file in sources.discover(settings)}
+        except OpenCloudOpsError as error:
+            return SkipReason(str(error))
+        known: dict[str, str] = json.loads(context.cursor or "{}")
+        changed = [key for key, mark in there.items() if known.get(key) != mark][:MAX_REQUESTS]
+        requests = [
+            RunRequest(run_key=f"{key}:{there[key]}", partition_key=key)
+            for key in changed
+            if _loaded_mark(context.instance, key) != there[key]
+        ]
+        kept = {key: mark for key, mark in known.items() if key in there}
+        return SensorResult(
+            run_requests=requests,
+            dynamic_partitions_requests=[FILES.build_add_request(changed)],
+            cursor=json.dumps({**kept, **{key: there[key] for key in changed}}),
+        )
+
+    return watch
+
+
+def ingestion_schedule(settings: Settings) -> ScheduleDefinition:
+    """Reads every file again: what a sensor has missed is caught here."""
+
+    @schedule(
+        name="ingestion",
+        cron_schedule=settings.ingestion_cron,
+        execution_timezone="UTC",
+        target=define_asset_job("ingest", selection=["focus_files"], partitions_def=FILES),
+        default_status=DefaultScheduleStatus.RUNNING,
+        description="Reads all FOCUS files again; unchanged ones change nothing.",
+    )
+    def ingest(context: ScheduleEvaluationContext) -> Iterator[RunRequest | SkipReason]:
+        from oco_pipelines.ingestion import sources
+
+        try:
+            there = {file.key for file in sources.discover(settings)}
+        except OpenCloudOpsError as error:
+            yield SkipReason(str(error))
+            return
+        tick = context.scheduled_execution_time.isoformat()
+        for key in context.instance.get_dynamic_partitions("focus_files"):
+            if key in there:
+                yield RunRequest(run_key=f"{key}:{tick}", partition_key=key)
+
+    return ingest
+
+
+def _loaded_mark(instance: DagsterInstance, key: str) -> object:
+    """Mark of the version that was loaded last, by whatever run; None when there was none."""
+    found = instance.fetch_materializations(
+        AssetRecordsFilter(asset_key=AssetKey("focus_files"), asset_partitions=[key]), limit=1
+    ).records
+    event = found[0].asset_materialization if found else None
+    return event.metadata["etag"].value if event and "etag" in event.metadata else None
+
+
+def build(settings: Settings) -> Definitions:
+    """Definitions of the domain."""
+    error, warn = AssetCheckSeverity.ERROR, AssetCheckSeverity.WARN
+    return Definitions(
+        assets=[focus_files_asset(settings), cloud_costs],
+        asset_checks=[
+            _check(
+                "control_totals",
+                "What was read = accepted + rejected, and accepted = loaded, to the last digit.",
+                cost_checks.control_totals,
+                error,
+            ),
+            _check(
+                "one_rate_a_month",
+                "No currency is mixed: one rate per partition, currency and month.",
+                cost_checks.currencies,
+                error,
+            ),
+            _check("schema", "Rows are as the contract says.", cost_checks.schema, error),
+            _check(
+                "freshness",
+                "Something was read in the last two days.",
+                cost_checks.freshness,
+                warn,
+            ),
+        ],
+        sensors=[focus_files_sensor(settings)],
+        schedules=[ingestion_schedule(settings)],
+    )
