@@ -4,7 +4,6 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,9 +14,8 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
-from oco_proxy.app import create_app
+from oco_proxy.serving import run_gateway
 from oco_proxy.standin import Standin, run_standin
 from oco_warehouse.database import Warehouse
 from oco_warehouse.settings import load_settings
@@ -93,29 +91,8 @@ def environment(
 def serve(values: dict[str, str], warehouse: Warehouse) -> Iterator[Gateway]:
     """A gateway in a thread of this process."""
     settings = load_settings(values)
-    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
-    config = uvicorn.Config(
-        create_app(settings),
-        log_level="warning",
-        access_log=False,
-        date_header=False,
-        server_header=False,
-        timeout_graceful_shutdown=2,
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    try:
-        deadline = time.monotonic() + WAIT_SECONDS
-        while not server.started and thread.is_alive() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert server.started, "the gateway did not start"
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with run_gateway(settings) as url:
         yield Gateway(url, warehouse, settings.spool)
-    finally:
-        server.should_exit = True
-        thread.join(timeout=WAIT_SECONDS)
-        listener.close()
 
 
 @pytest.fixture

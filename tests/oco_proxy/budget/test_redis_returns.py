@@ -32,7 +32,8 @@ class Switch:
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self.port = 0
-        threading.Thread(target=self._run, daemon=True).start()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
         self._ready.wait(10)
 
     @property
@@ -49,7 +50,9 @@ class Switch:
         self._on = True
 
     def stop(self) -> None:
+        self.cut()
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -57,6 +60,8 @@ class Switch:
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         self._loop.run_forever()
+        server.close()
+        self._loop.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._on:

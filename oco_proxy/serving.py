@@ -1,0 +1,86 @@
+"""How the application is served: one uvicorn configuration, for a process or for a thread."""
+
+import errno
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import uvicorn
+
+from oco_proxy.app import create_app
+from oco_warehouse.errors import ConfigurationError, OpenCloudOpsError, PortOccupiedError
+from oco_warehouse.settings import Settings
+
+BACKLOG: Final = 4096
+START_SECONDS: Final = 30.0
+_STOP_SECONDS: Final = 45.0
+
+
+def make_server(settings: Settings) -> uvicorn.Server:
+    """A server of the gateway that is not yet running."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            create_app(settings),
+            http="httptools",
+            # Providers' own Date and Server headers pass; a second one would change the answer.
+            date_header=False,
+            server_header=False,
+            access_log=False,
+            # uvicorn would add tracebacks to what the application says in one line.
+            log_level="critical",
+            timeout_graceful_shutdown=int(settings.drain_timeout_seconds) + 1,
+        )
+    )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one.
+
+    Raises:
+        PortOccupiedError: when another process listens there.
+        ConfigurationError: when the address cannot be listened on at all.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortOccupiedError(
+                f"another process listens on {host}:{port}; stop it or set CEREBRA_PORT"
+            ) from None
+        raise ConfigurationError(
+            f"OCO_HOST, CEREBRA_PORT: {host}:{port} cannot be listened on ({error.strerror})"
+        ) from None
+
+
+@contextmanager
+def run_gateway(settings: Settings, port: int = 0) -> Iterator[str]:
+    """Serve the gateway on loopback from a thread until the block ends; yields its address.
+
+    Args:
+        settings: with the addresses of PostgreSQL and Redis resolved.
+        port: 0 takes a free one.
+
+    Raises:
+        OpenCloudOpsError: when it does not start; the reason is on stderr in one line.
+    """
+    with listen("127.0.0.1", port) as listener:
+        server = make_server(settings)
+        thread = threading.Thread(
+            target=server.run, kwargs={"sockets": [listener]}, name="gateway", daemon=True
+        )
+        thread.start()
+        try:
+            deadline = time.monotonic() + START_SECONDS
+            while not server.started and thread.is_alive() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            if not server.started:
+                raise OpenCloudOpsError("the gateway did not start")
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            # Ends calls under way and drains the ledger before it returns.
+            server.should_exit = True
+            thread.join(timeout=_STOP_SECONDS)
