@@ -206,17 +206,25 @@ class _Bootstrap:
 
     def load_files(self, restate: bool) -> None:
         """Every file of the source; then, of the sample, what its second delivery changed."""
-        from oco_pipelines.ingestion import sample
         from oco_pipelines.ingestion.sources import discover, uses_sample
 
-        files = {file.key: file.etag for file in discover(self._settings)}
-        self._load(list(files))
-        if restate and uses_sample(self._settings):
-            sample.install(self._settings.home / "sample", 2)
-            later = {file.key: file.etag for file in discover(self._settings)}
-            self._load([key for key, etag in later.items() if files.get(key) != etag])
+        try:
+            files = {file.key: file.etag for file in discover(self._settings)}
+            self._load(list(files))
+            if restate and uses_sample(self._settings):
+                from oco_pipelines.ingestion import sample
+
+                sample.install(self._settings.home / "sample", 2)
+                later = {file.key: file.etag for file in discover(self._settings)}
+                self._load([key for key, etag in later.items() if files.get(key) != etag])
+        except OpenCloudOpsError as error:
+            self.outcome.failures.append(f"{FILES}: {error}")
+            self._tell(Progress(FILES, "failed", error=str(error)))
 
     def _load(self, keys: Sequence[str]) -> None:
+        if not keys:
+            self._tell(Progress(FILES, "done", rows=0, seconds=0.0))
+            return
         self._instance.add_dynamic_partitions(FILES, list(keys))
         for key in keys:
             self.materialise(f"{FILES} {key}", [AssetKey(FILES)], partition=key)

@@ -12,6 +12,7 @@ from dagster import (
     asset,
 )
 
+from oco_pipelines.ingestion.sources import uses_sample
 from oco_pipelines.resources import WarehouseResource
 from oco_warehouse.money import exact_sum
 from oco_warehouse.settings import Settings
@@ -98,5 +99,6 @@ def optimization_recommendations(
 
 def build(settings: Settings) -> Definitions:
     """Definitions of the domain."""
-    from_sample = settings.focus_path is None and not settings.has_cloud_credentials
-    return Definitions(assets=[resources_asset(from_sample), optimization_recommendations])
+    return Definitions(
+        assets=[resources_asset(uses_sample(settings)), optimization_recommendations]
+    )
