@@ -41,7 +41,9 @@ def for_upstream(headers: RawHeaders, *, identity_encoding: bool) -> RawHeaders:
         headers: as they came.
         identity_encoding: ask for an uncompressed answer, because an event will be taken out of it.
     """
-    dropped = _HOP_BY_HOP | _OURS | _named_by_connection(headers) | {b"host", b"content-length"}
+    # The body is here already, so there is nothing left to expect.
+    own = {b"host", b"content-length", b"expect"}
+    dropped = _HOP_BY_HOP | _OURS | _named_by_connection(headers) | own
     if identity_encoding:
         dropped |= {b"accept-encoding"}
     passed = [(name, value) for name, value in headers if name.lower() not in dropped]

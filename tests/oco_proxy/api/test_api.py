@@ -252,3 +252,29 @@ def test_health_and_readiness(gateway: Any) -> None:
     assert ready["status"] == "ok" and ready["warehouse"] and ready["redis"]
     headers = httpx.get(f"{gateway.url}/healthz").headers
     assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_daily_costs_come_from_the_mart_page_by_page(
+    api: Callable[..., httpx.Client], warehouse: Warehouse
+) -> None:
+    warehouse.execute("CREATE SCHEMA marts")
+    warehouse.execute(
+        "CREATE TABLE marts.fct_cost_daily AS SELECT '2026-05-01'::date + n / 3 AS usage_date, "
+        "'focus' AS source, 'aws' AS provider, 's' || n AS service, '1' AS account_id, "
+        "'none' AS region, 'untagged' AS team, 'Usage' AS charge_category, "
+        "n * 0.01 AS billed_cost_usd FROM generate_series(0, 9) n"
+    )
+    client = api("viewer")
+    seen, cursor = [], None
+    while True:
+        params = {"limit": 4, "end": "2026-05-03", **({"cursor": cursor} if cursor else {})}
+        page = client.get("/costs/daily", params=params).json()
+        seen += [item["service"] for item in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert seen == ["s8", "s7", "s6", "s5", "s4", "s3", "s2", "s1", "s0"]
+    first = client.get("/costs/daily", params={"limit": 1}).json()["items"][0]
+    assert (first["usage_date"], first["billed_cost_usd"]) == ("2026-05-04", "0.09")
+    bad = client.get("/costs/daily", params={"start": "2026-05-02", "end": "2026-05-01"})
+    assert is_problem(bad, 400, "invalid_input")
