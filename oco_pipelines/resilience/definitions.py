@@ -1,0 +1,23 @@
+"""Definitions of the domain: assets, jobs, sensors and the way to the clusters."""
+
+from dagster import Definitions
+
+from oco_pipelines.resilience import assets, sensors
+from oco_warehouse.settings import Settings
+
+
+def build(settings: Settings) -> Definitions:
+    """Definitions of the domain; nothing is contacted."""
+    kubeconfig = str(settings.kubeconfig) if settings.kubeconfig else None
+    return Definitions(
+        assets=[
+            assets.dr_policies,
+            assets.backups,
+            assets.backup_records,
+            assets.backup_compliance,
+        ],
+        jobs=[sensors.protect, sensors.watch_backups],
+        sensors=[sensors.dr_policy_due, sensors.unfinished_backups],
+        schedules=[sensors.hourly_verdicts],
+        resources={"kubernetes": assets.KubernetesResource(kubeconfig=kubeconfig)},
+    )
