@@ -50,7 +50,7 @@ def _bootstrap(console: Console, processes: Processes) -> list[str]:
                 continue
             progress.update(task, description=f"{step}: {state}")
             if state == "failed":
-                failures.append(f"{step}: {event.get('error', 'see the log')}")
+                failures.append(event.get("error", f"{step}: see the log"))
             if state != "started":
                 rows = f", {event['rows']:,} rows" if "rows" in event else ""
                 console.print(f"  {step}: {state}{rows}, {event['seconds']:.1f} s", markup=False)

@@ -1,0 +1,127 @@
+"""The LLM part of `oco demo`: calls through a gateway of its own to a local stand-in provider."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import httpx
+
+from oco_cli.environment import process_environment
+from oco_cli.processes import Processes
+from oco_proxy.standin.openai import run_standin
+from oco_warehouse.database import Warehouse
+from oco_warehouse.embedded_guardian import free_port
+from oco_warehouse.errors import UpstreamError
+from oco_warehouse.settings import Settings
+
+ORG: Final = "demo"
+# Its budget is too small for any call, so that the table of what happened has a refusal in it.
+_BROKE_AGENT: Final = "demo-over-budget"
+_PATH: Final = "/api/v1/proxy/openai/v1/chat/completions"
+_READY_SECONDS: Final = 60.0
+_QUESTIONS: Final = (
+    ("demo-support", "platform", "gpt-4o-mini", "Where is my invoice?"),
+    ("demo-support", "platform", "gpt-4o-mini", "How do I change my plan?"),
+    ("demo-search", "search", "gpt-4o", "Rank these three documents."),
+    ("demo-analyst", "data", "gpt-4o", "Summarise last week's numbers."),
+)
+
+
+class Calls(NamedTuple):
+    """How many calls were answered, and how many a budget refused."""
+
+    answered: int
+    refused: int
+
+
+def send_calls(settings: Settings, warehouse: Warehouse) -> Calls:
+    """Send calls, plain and streamed, and one over budget; returns when all are recorded.
+
+    The gateway is stopped at the end, which moves its records to PostgreSQL.
+
+    Raises:
+        UpstreamError: when a call is not answered as it must be.
+    """
+    warehouse.execute(
+        "INSERT INTO oco.budgets (scope, entity_id, name, limit_usd, period) "
+        "VALUES ('agent', %s, 'Demo: always spent', 0.000001, 'day') "
+        "ON CONFLICT (scope, entity_id, period) DO NOTHING",
+        [_BROKE_AGENT],
+    )
+    answered = 0
+    with (
+        run_standin() as provider,
+        _gateway(settings, provider.url) as address,
+        httpx.Client(base_url=address, timeout=30.0) as client,
+    ):
+        for stream in (False, True):
+            for agent, team, model, question in _QUESTIONS:
+                _call(client, agent, team, model, question, stream=stream, expected=200)
+                answered += 1
+        _call(client, _BROKE_AGENT, "data", "gpt-4o", "May I?", stream=False, expected=429)
+    return Calls(answered, 1)
+
+
+@contextmanager
+def _gateway(settings: Settings, provider: str) -> Iterator[str]:
+    home = settings.home.expanduser().absolute()
+    port = free_port(0)
+    environment = {
+        **os.environ,
+        **process_environment(settings),
+        "CEREBRA_PORT": str(port),
+        "OCO_HOST": "127.0.0.1",
+        "OCO_OPENAI_BASE_URL": provider,
+        "OCO_SPOOL_DIR": str(settings.spool),
+    }
+    logs: Path = home / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    processes = Processes(logs, environment)
+    processes.start("demo-gateway", [sys.executable, "-m", "oco_proxy"])
+    address = f"http://127.0.0.1:{port}"
+    try:
+        processes.wait_for("the gateway", lambda: _is_ready(address), _READY_SECONDS)
+        yield address
+    finally:
+        processes.stop()
+
+
+def _is_ready(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/readyz", timeout=2.0).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+
+
+def _call(
+    client: httpx.Client,
+    agent: str,
+    team: str,
+    model: str,
+    question: str,
+    *,
+    stream: bool,
+    expected: int,
+) -> None:
+    body = {
+        "model": model,
+        "messages": [{"role": "user", "content": question}],
+        "max_tokens": 100,
+        "stream": stream,
+    }
+    headers = {
+        "Authorization": "Bearer sk-demo",
+        "X-Agent-ID": agent,
+        "X-Team-ID": team,
+        "X-Org-ID": ORG,
+    }
+    with client.stream("POST", _PATH, json=body, headers=headers) as response:
+        content = response.read()
+    whole = not stream or content.rstrip().endswith(b"[DONE]") or expected != httpx.codes.OK
+    if response.status_code != expected or not whole:
+        raise UpstreamError(
+            f"the gateway answered a demo call with {response.status_code} instead of {expected}"
+        )
