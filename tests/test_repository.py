@@ -16,7 +16,7 @@ NAMES = {lock.name: lock for lock in LOCKS}
 
 
 def pinned(lock: Path) -> dict[str, str]:
-    return dict(re.findall(r"^([a-z0-9._-]+)==([^\s;]+)", lock.read_text(), re.MULTILINE))
+    return dict(re.findall(r"^([a-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)", lock.read_text(), re.MULTILINE))
 
 
 @pytest.mark.parametrize("name", NAMES)
