@@ -124,7 +124,7 @@ def schema(warehouse: Warehouse) -> list[str]:
     promise = pa.DataFrameSchema(
         {
             **{
-                name: pa.Column(pl.String, pa.Check.str_length(1))
+                name: pa.Column(pl.String, pa.Check.str_matches(r"^."))
                 for name in ("provider", "service", "account_id")
             },
             "billing_currency": pa.Column(pl.String, pa.Check.str_matches(r"^[A-Z]{3}$")),

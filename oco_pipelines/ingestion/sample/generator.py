@@ -141,7 +141,7 @@ class _Bill:
     def commitment(self, days: Sequence[datetime]) -> None:
         """The purchase, and each day of it as used and unused: Σ effective = billed purchase."""
         account, bought = ACCOUNTS["aws"][0].id, COMMITTED_A_DAY * len(days)
-        plan = {
+        plan: dict[str, str] = {
             "CommitmentDiscountId": f"sp-0sample{self._start:%Y%m}",
             "CommitmentDiscountName": "Compute savings plan",
             "CommitmentDiscountType": "Savings Plan",
@@ -154,8 +154,9 @@ class _Bill:
             "PricingUnit": "Hours",
         }
         self._add(self._start, account, "Compute", self._cloud.compute, bought, Decimal(0), bought,
+            len(days),
             ChargeCategory="Purchase", ChargeFrequency="One-Time", PricingQuantity="1",
-            ChargeDescription="Compute savings plan, paid upfront", period_end=self._end,
+            ChargeDescription="Compute savings plan, paid upfront",
             Tags='{"team": "platform", "env": "prod"}', **plan)  # fmt: skip
         for day in days:
             for status, cost, listed in (
@@ -187,7 +188,7 @@ class _Bill:
                 PricingCategory="", Tags=tags)  # fmt: skip
 
     def _add(self, day: datetime, account: str, category: str, service: str, billed: Decimal,
-        effective: Decimal, listed: Decimal, period_end: datetime | None = None, **more: str,
+        effective: Decimal, listed: Decimal, days: int = 1, /, **more: str,
     ) -> None:  # fmt: skip
         cloud = self._cloud
         names = {entry.id: entry.name for entry in ACCOUNTS[cloud.provider]}
@@ -204,7 +205,7 @@ class _Bill:
             "BillingPeriodStart": _instant(self._start),
             "BillingPeriodEnd": _instant(self._end),
             "ChargePeriodStart": _instant(day),
-            "ChargePeriodEnd": _instant(period_end or day + timedelta(days=1)),
+            "ChargePeriodEnd": _instant(day + timedelta(days=days)),
             "ChargeCategory": "Usage",
             "ChargeFrequency": "Usage-Based",
             "InvoiceIssuerName": cloud.company,

@@ -16,8 +16,7 @@ def rows(name: str) -> Normalised:
 
 
 SHIPPED = sorted(
-    path.relative_to(sample.DELIVERIES).as_posix()
-    for path in sample.DELIVERIES.rglob("focus-*")
+    path.relative_to(sample.DELIVERIES).as_posix() for path in sample.DELIVERIES.rglob("focus-*")
 )
 
 
