@@ -153,7 +153,7 @@ class KubernetesGateway:
             ConflictError: when it exists.
             UpstreamError: as for `list_velero`.
         """
-        body = {"metadata": {"name": name, "labels": dict(labels)}}
+        body = _core("Namespace", name, labels)
         return self._core_call(cluster, f"create namespaces/{name}", "create_namespace", body)
 
     def delete_namespace(self, cluster: str, name: str) -> None:
@@ -192,7 +192,7 @@ class KubernetesGateway:
             NotFoundError: when the namespace does not.
             UpstreamError: as for `list_velero`.
         """
-        body = {"metadata": {"name": name, "labels": dict(labels)}, "data": dict(data)}
+        body = {**_core("ConfigMap", name, labels), "data": dict(data)}
         what = f"create configmaps/{name}"
         return self._core_call(cluster, what, "create_namespaced_config_map", namespace, body)
 
@@ -290,6 +290,11 @@ class KubernetesGateway:
                     raise failure from None
                 time.sleep(wait)
                 pause = min(pause * 2, patience.longest_pause)
+
+
+def _core(kind: str, name: str, labels: Mapping[str, str]) -> Json:
+    metadata = {"name": name, "labels": dict(labels)}
+    return {"apiVersion": "v1", "kind": kind, "metadata": metadata}
 
 
 class _PageExpiredError(Exception):
