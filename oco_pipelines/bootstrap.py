@@ -151,6 +151,8 @@ class _Bootstrap:
             key.to_user_string() for key in self._graph.materializable_asset_keys
         )
         self.outcome = Outcome()
+        # By asset and partition: a partition that is loaded again replaces its rows.
+        self._rows: dict[str, dict[str | None, int | None]] = {}
 
     def steps(self) -> Iterator[tuple[str, list[AssetKey]]]:
         """(step, assets) in the order of the flow; what no step names comes last."""
@@ -239,11 +241,11 @@ class _Bootstrap:
             rows = value if isinstance(value, int) else None
             if rows is not None:
                 total = (total or 0) + rows
-            before = self.outcome.assets.get(name)
-            if before is not None and before.rows is not None and rows is not None:
-                rows += before.rows
+            parts = self._rows.setdefault(name, {})
+            parts[materialization.partition] = rows
+            known = [part for part in parts.values() if part is not None]
             self.outcome.assets[name] = AssetResult(
-                name, materialised=True, rows=rows, metadata=metadata
+                name, materialised=True, rows=sum(known) if known else None, metadata=metadata
             )
         for check in result.get_asset_check_evaluations():
             if check.passed:
