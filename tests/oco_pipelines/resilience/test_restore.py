@@ -1,0 +1,112 @@
+"""Executing recovery plans."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from oco_pipelines.resilience import store
+from oco_pipelines.resilience.kubernetes_gateway import RESTORES, KubernetesGateway
+from oco_pipelines.resilience.policy import DrPolicy
+from oco_pipelines.resilience.restore import execute_plan, plan_restore
+from oco_pipelines.resilience.tracker import follow, take_backup
+from oco_warehouse.database import Warehouse
+from oco_warehouse.errors import ConflictError, InvalidInputError
+
+DUE = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def backed_up(
+    warehouse: Warehouse, gateway: KubernetesGateway
+) -> Callable[[DrPolicy, dict[str, str]], str]:
+    """Takes a policy's backup of one ConfigMap; returns a pending plan to restore it."""
+
+    def plan(policy: DrPolicy, mapping: dict[str, str]) -> str:
+        gateway.create_config_map("standin", "shop", "prices", {"tea": "3"}, {})
+        taken = take_backup(warehouse, gateway, policy, DUE)
+        policies = store.read_policies(warehouse)
+        follow(warehouse, gateway, "standin", policies, wait_seconds=10, pause_seconds=0.02)
+        return plan_restore(
+            warehouse,
+            taken.record_id,
+            "standin",
+            mapping,
+            purpose="recovery",
+            requested_by="test",
+        )
+
+    return plan
+
+
+Plan = Callable[[DrPolicy, dict[str, str]], str]
+
+
+def execute(warehouse: Warehouse, gateway: KubernetesGateway, plan: str, wait: float = 10) -> str:
+    return execute_plan(warehouse, gateway, plan, wait_seconds=wait, pause_seconds=0.02)
+
+
+def reason(warehouse: Warehouse) -> str:
+    [plan] = warehouse.query("SELECT failure_reason FROM oco.recovery_plans")
+    return str(plan["failure_reason"])
+
+
+def test_restore_brings_back_a_lost_namespace(
+    warehouse: Warehouse,
+    gateway: KubernetesGateway,
+    make_policy: Callable[..., DrPolicy],
+    backed_up: Plan,
+) -> None:
+    plan = backed_up(make_policy(), {"shop": "shop"})
+    gateway.delete_namespace("standin", "shop")
+    assert execute(warehouse, gateway, plan) == "completed"
+    assert gateway.read_config_map("standin", "shop", "prices")["data"] == {"tea": "3"}
+
+
+def test_restore_that_skipped_everything_has_failed_though_velero_says_completed(
+    warehouse: Warehouse,
+    gateway: KubernetesGateway,
+    make_policy: Callable[..., DrPolicy],
+    backed_up: Plan,
+) -> None:
+    plan = backed_up(make_policy(), {"shop": "shop"})
+    assert execute(warehouse, gateway, plan) == "failed"
+    assert "nothing was restored" in reason(warehouse)
+
+
+def test_plan_is_executed_once(
+    warehouse: Warehouse,
+    gateway: KubernetesGateway,
+    make_policy: Callable[..., DrPolicy],
+    backed_up: Plan,
+) -> None:
+    plan = backed_up(make_policy(), {"shop": "copy"})
+    assert execute(warehouse, gateway, plan) == "completed"
+    with pytest.raises(ConflictError, match="completed already"):
+        execute(warehouse, gateway, plan)
+    assert len(gateway.list_velero("standin", RESTORES)) == 1
+
+
+def test_plan_left_executing_is_taken_up_again_with_the_same_restore(
+    warehouse: Warehouse,
+    gateway: KubernetesGateway,
+    make_policy: Callable[..., DrPolicy],
+    backed_up: Plan,
+) -> None:
+    plan = backed_up(make_policy(), {"shop": "copy"})
+    assert execute(warehouse, gateway, plan, wait=0) == "executing"
+    assert execute(warehouse, gateway, plan) == "completed"
+    assert len(gateway.list_velero("standin", RESTORES)) == 1
+
+
+def test_protected_namespaces_are_not_restored_into(
+    warehouse: Warehouse,
+    gateway: KubernetesGateway,
+    make_policy: Callable[..., DrPolicy],
+    backed_up: Plan,
+) -> None:
+    plan = backed_up(make_policy(protected=True), {"shop": "shop"})
+    with pytest.raises(InvalidInputError, match="protected"):
+        execute(warehouse, gateway, plan)
+    assert gateway.list_velero("standin", RESTORES) == []
+    assert "protected" in reason(warehouse)
