@@ -2,10 +2,11 @@
 
 import json
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -52,7 +53,8 @@ def demo(
     every asset, and takes and restores a backup on a local Kubernetes stand-in. What it adds to the
     warehouse carries the organization `demo`.
     """
-    console = Console(highlight=False)
+    # Bound now: what Dagster and dbt say is sent elsewhere later.
+    console = Console(file=sys.stdout, highlight=False)
     began = time.monotonic()
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
@@ -88,7 +90,12 @@ def _run(settings: Settings, warehouse: Warehouse, say: Any) -> dict[str, Any]:
     ):
         settings = settings.model_copy(update={"kubeconfig": cluster.kubeconfig})
         use_settings(settings)
-        with redirect_stdout(log), DagsterInstance.get() as instance, _policy(warehouse) as policy:
+        with (
+            redirect_stdout(log),
+            redirect_stderr(log),
+            DagsterInstance.get() as instance,
+            _policy(warehouse) as policy,
+        ):
             say("Loading model prices")
             _load_prices(settings, instance)
             say("Sending model calls through the gateway")

@@ -126,14 +126,19 @@ def _machine(
 def _service(
     provider: str, team: int, category: str, name: str, resource: tuple[str, str], sku: str,
     price: tuple[str, str], daily: str, app: str | None, *, follows_people: bool = True,
+    backup: str | None = None,
 ) -> Service:  # fmt: skip
     resource_id, resource_type = resource
     unit, unit_price = price
+    tags = {} if app is None else _tags(team, app)
+    if backup is not None:
+        # As Velero tags what it makes: by this a charge is known to be of a recovery point.
+        tags["velero.io/backup"] = backup
     return Service(
         provider, ACCOUNTS[provider][team].id, category, name, resource_id,
         resource_id.rsplit("/", 1)[-1].rsplit(":", 1)[-1], resource_type, sku,
         f"{name}, per {unit}", unit, Decimal(unit_price), Decimal(daily), *_REGIONS[provider],
-        {} if app is None else _tags(team, app), follows_people,
+        tags, follows_people,
     )  # fmt: skip
 
 
@@ -183,7 +188,8 @@ SERVICES: Final = (
         ("Hours", "0.10"), "2.40", "kubernetes", follows_people=False),
     _service("aws", 0, "Storage", "Amazon Elastic Block Store",
         ("arn:aws:ec2:us-east-1:111111111111:snapshot/snap-0pvc-orders", "snapshot"),
-        "ebs-snapshot", (_GB_MONTH, "0.05"), "3.75", "kubernetes", follows_people=False),
+        "ebs-snapshot", (_GB_MONTH, "0.05"), "3.75", "kubernetes", follows_people=False,
+        backup="shop-daily"),
     _service("azure", 2, "Analytics", "Azure Synapse Analytics",
         (_azure(2, "warehouse", "workspaces"), "Workspace"), "synapse-dwu", ("Hours", "1.51"),
         "96.40", "reports"),
@@ -195,7 +201,8 @@ SERVICES: Final = (
         "2.40", "kubernetes", follows_people=False),
     _service("azure", 0, "Storage", "Storage Accounts",
         (_azure(0, "velerobackups", "storageAccounts"), "Storage account"), "blob-cool",
-        (_GB_MONTH, "0.01"), "4.10", "kubernetes", follows_people=False),
+        (_GB_MONTH, "0.01"), "4.10", "kubernetes", follows_people=False,
+        backup="shop-daily"),
     _service("gcp", 2, "Analytics", "BigQuery",
         ("//bigquery.googleapis.com/projects/example-data/datasets/events", "Dataset"),
         "bq-analysis", ("TB", "6.25"), "132.00", "events"),
@@ -204,5 +211,6 @@ SERVICES: Final = (
         "gke-cluster", ("Hours", "0.10"), "2.40", "kubernetes", follows_people=False),
     _service("gcp", 0, "Storage", "Cloud Storage",
         ("//storage.googleapis.com/example-velero-backups", "Bucket"), "gcs-nearline",
-        (_GB_MONTH, "0.01"), "3.20", "kubernetes", follows_people=False),
+        (_GB_MONTH, "0.01"), "3.20", "kubernetes", follows_people=False,
+        backup="shop-daily"),
 )  # fmt: skip
