@@ -90,21 +90,25 @@ def _tell_rejected(console: Console, partition: str, normalised: Normalised) -> 
 
 
 def _summary(done: list[tuple[str, Normalised, LoadResult]]) -> Table:
-    table = Table("file", "state", title="Loaded", title_justify="left")
-    for heading in ("rows", "accepted", "rejected", "new", "closed"):
-        table.add_column(heading, justify="right")
-    for heading in ("currency", *COST_COLUMNS):
-        table.add_column(heading, justify="right", no_wrap=True)
+    """A line for each file and cost: amounts fit a narrow terminal to their last digit."""
+    table = Table("file", "cost", title="Loaded", title_justify="left")
+    table.add_column("total", justify="right", no_wrap=True)
     total: Totals = {}
     for partition, _, result in done:
         total = add_totals(total, result.totals_loaded)
-        counts = (result.rows, result.accepted, result.rejected, result.inserted, result.closed)
-        for currency, sums in result.totals_loaded.items():
-            amounts = (f"{sums[column]:f}" for column in COST_COLUMNS)
-            shown = [f"{count:,}" for count in counts]
-            table.add_row(Path(partition).name, result.status, *shown, currency, *amounts)
+        counts = (
+            f"{result.status}: {result.rows:,} rows, {result.accepted:,} accepted, "
+            f"{result.rejected:,} rejected, {result.inserted:,} new, {result.closed:,} closed"
+        )
+        _add_totals(table, f"{Path(partition).name}\n{counts}", result.totals_loaded)
     if len(done) > 1:
-        for currency, sums in total.items():
-            amounts = (f"{sums[column]:f}" for column in COST_COLUMNS)
-            table.add_row("total", "", "", "", "", "", "", currency, *amounts, style="bold")
+        _add_totals(table, "total", total)
     return table
+
+
+def _add_totals(table: Table, label: str, totals: Totals) -> None:
+    table.add_section()
+    for currency, sums in totals.items():
+        names = "\n".join(f"{column} {currency}" for column in COST_COLUMNS)
+        amounts = "\n".join(f"{sums[column]:f}" for column in COST_COLUMNS)
+        table.add_row(label, names, amounts)

@@ -72,7 +72,7 @@ def focus_files_asset(settings: Settings) -> AssetsDefinition:
             mark = next((file.etag for file in sources.discover(settings) if file.key == key), "")
             content = sources.read(settings, key)
             normalised, result = load_focus_file(
-                warehouse.open(), key, content, run_id=context.run_id
+                warehouse.open(), key, content, run_id=context.run.run_id
             )
         except UpstreamError as error:
             raise RetryRequested(_RETRIES, seconds_to_wait=_RETRY_SECONDS) from error
@@ -146,7 +146,7 @@ def focus_files_sensor(settings: Settings) -> SensorDefinition:
 
     @sensor(
         name="focus_files_sensor",
-        target=define_asset_job("focus_file", selection=["focus_files"], partitions_def=FILES),
+        target=define_asset_job("focus_file", selection=["focus_files"]),
         minimum_interval_seconds=SENSOR_SECONDS,
         default_status=DefaultSensorStatus.RUNNING,
         description="Loads FOCUS files that are new or changed.",
@@ -182,7 +182,7 @@ def ingestion_schedule(settings: Settings) -> ScheduleDefinition:
         name="ingestion",
         cron_schedule=settings.ingestion_cron,
         execution_timezone="UTC",
-        target=define_asset_job("ingest", selection=["focus_files"], partitions_def=FILES),
+        target=define_asset_job("ingest", selection=["focus_files"]),
         default_status=DefaultScheduleStatus.RUNNING,
         description="Reads all FOCUS files again; unchanged ones change nothing.",
     )

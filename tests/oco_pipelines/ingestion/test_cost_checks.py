@@ -1,0 +1,67 @@
+import csv
+import io
+from decimal import Decimal
+
+from oco_pipelines.ingestion import cost_checks
+from oco_pipelines.ingestion.focus_file import load_focus_file
+from oco_warehouse.database import Warehouse
+
+GOOD = {
+    "BilledCost": "1.5",
+    "EffectiveCost": "1.25",
+    "ListCost": "2",
+    "ContractedCost": "1.5",
+    "BillingAccountId": "a",
+    "BillingCurrency": "USD",
+    "BillingPeriodStart": "2026-09-01T00:00:00Z",
+    "BillingPeriodEnd": "2026-10-01T00:00:00Z",
+    "ChargePeriodStart": "2026-09-03T00:00:00Z",
+    "ChargePeriodEnd": "2026-09-04T00:00:00Z",
+    "ChargeCategory": "Usage",
+    "ServiceCategory": "Compute",
+    "ServiceName": "EC2",
+    "InvoiceIssuerName": "AWS",
+    "ProviderName": "AWS",
+    "PublisherName": "AWS",
+    "ResourceId": "r",
+    "Tags": '{"team": "data"}',
+}
+
+
+def focus(*changes: dict[str, str]) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(GOOD))
+    writer.writeheader()
+    writer.writerows(GOOD | change for change in changes)
+    return text.getvalue().encode()
+
+
+def test_rejected_rows_are_kept_and_totals_add_up(warehouse: Warehouse) -> None:
+    bad = {"ChargePeriodStart": "-0001-01-01T00:00:00Z", "BilledCost": "7"}
+    data, result = load_focus_file(warehouse, "a.csv", focus({}, bad))
+    assert (result.accepted, result.rejected) == (1, 1)
+    assert data.totals_source["USD"]["billed_cost"] == Decimal("8.5")
+    kept = warehouse.query("SELECT row_number, reason, raw FROM oco.rejected_rows")
+    assert [row["row_number"] for row in kept] == [2]
+    assert "ChargePeriodStart" in kept[0]["reason"]
+    assert kept[0]["raw"]["BilledCost"] == "7"
+    assert cost_checks.control_totals(warehouse) == []
+
+
+def test_checks_see_a_row_that_was_tampered_with(warehouse: Warehouse) -> None:
+    load_focus_file(warehouse, "a.csv", focus({}))
+    for check in (cost_checks.control_totals, cost_checks.currencies, cost_checks.schema):
+        assert check(warehouse) == []
+    warehouse.execute("UPDATE oco.cloud_costs SET billed_cost = billed_cost + 1, provider = ''")
+    for check in (cost_checks.control_totals, cost_checks.currencies, cost_checks.schema):
+        assert check(warehouse) != []
+    warehouse.execute("UPDATE oco.ingestion_batches SET finished_at = now() - interval '3 days'")
+    assert cost_checks.freshness(warehouse) != []
+
+
+def test_a_partition_that_was_replaced_is_no_problem(warehouse: Warehouse) -> None:
+    content = focus({}, {"ResourceId": "s"})
+    load_focus_file(warehouse, "a.csv", content)
+    load_focus_file(warehouse, "b.csv", content, replaces="a.csv")
+    assert cost_checks.control_totals(warehouse) == []
+    assert [row["charges"] for row in cost_checks.totals_by_provider(warehouse)] == [2]
