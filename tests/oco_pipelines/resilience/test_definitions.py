@@ -1,0 +1,162 @@
+"""The assets and sensors, run by Dagster against a real warehouse and the stand-in."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from dagster import (
+    DagsterInstance,
+    DefaultScheduleStatus,
+    DefaultSensorStatus,
+    Definitions,
+    RunRequest,
+    SensorEvaluationContext,
+    SkipReason,
+    build_sensor_context,
+    in_process_executor,
+)
+
+from oco_pipelines.resilience.assets import NO_CLUSTER, KubernetesResource
+from oco_pipelines.resilience.definitions import build
+from oco_pipelines.resilience.policy import DrPolicy
+from oco_pipelines.resilience.sensors import dr_policy_due, unfinished_backups
+from oco_pipelines.resilience.standin import StandinCluster
+from oco_pipelines.resources import WarehouseResource
+from oco_warehouse.database import Warehouse
+from oco_warehouse.settings import load_settings
+
+ASSETS = ["backup_compliance", "backup_records", "backups", "dr_policies"]
+
+
+def definitions(warehouse: Warehouse, kubeconfig: Path | None) -> Definitions:
+    environment = {"OCO_KUBECONFIG": str(kubeconfig)} if kubeconfig else {}
+    shared = Definitions(
+        resources={"warehouse": WarehouseResource(database_url=warehouse.url)},
+        executor=in_process_executor,
+    )
+    return Definitions.merge(build(load_settings(environment)), shared)
+
+
+def materialise(defs: Definitions, **config: object) -> dict[str, dict[str, object]]:
+    job = defs.resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(run_config=config or None, raise_on_error=True)
+    return {
+        event.step_materialization_data.materialization.asset_key.to_user_string(): {
+            name: value.value
+            for name, value in event.step_materialization_data.materialization.metadata.items()
+        }
+        for event in result.get_asset_materialization_events()
+    }
+
+
+def look(
+    instance: DagsterInstance, warehouse: Warehouse, kubeconfig: Path | None
+) -> list[RunRequest | SkipReason]:
+    context: SensorEvaluationContext = build_sensor_context(
+        instance=instance,
+        resources={
+            "warehouse": WarehouseResource(database_url=warehouse.url),
+            "kubernetes": KubernetesResource(kubeconfig=str(kubeconfig) if kubeconfig else None),
+        },
+    )
+    return list(dr_policy_due(context))
+
+
+def test_without_a_cluster_every_asset_succeeds_and_says_so(
+    warehouse: Warehouse, make_policy: Callable[..., DrPolicy]
+) -> None:
+    make_policy()
+    found = materialise(definitions(warehouse, None))
+    assert sorted(found) == ASSETS
+    for name in ("backups", "backup_records", "backup_compliance"):
+        assert found[name]["rows"] == 0 and found[name]["note"] == NO_CLUSTER
+
+
+def test_assets_take_follow_and_judge_one_backup_for_each_policy(
+    warehouse: Warehouse, cluster: StandinCluster, make_policy: Callable[..., DrPolicy]
+) -> None:
+    make_policy("shop")
+    make_policy("off-site", cluster="another")
+    found = materialise(definitions(warehouse, cluster.kubeconfig))
+    assert found["backups"]["rows"] == 1
+    assert "another" in str(found["backups"]["skipped"])
+    assert "another" in str(found["dr_policies"]["problems"])
+    assert found["backup_records"]["usable"] == 1
+    verdicts = warehouse.query(
+        """
+        SELECT policy.name, verdict FROM oco.dr_compliance
+        JOIN oco.dr_policies AS policy ON policy.id = policy_id ORDER BY name
+        """
+    )
+    assert [tuple(row.values()) for row in verdicts] == [
+        ("off-site", "Unknown"),
+        ("shop", "PolicyMet"),
+    ]
+
+
+def test_due_policy_gets_one_run_and_then_none(
+    warehouse: Warehouse, cluster: StandinCluster, make_policy: Callable[..., DrPolicy]
+) -> None:
+    made = datetime.now(UTC) - timedelta(hours=3)
+    policy = make_policy(created_at=made)
+    defs = definitions(warehouse, cluster.kubeconfig)
+    with DagsterInstance.ephemeral() as instance:
+        [request] = look(instance, warehouse, cluster.kubeconfig)
+        [again] = look(instance, warehouse, cluster.kubeconfig)
+        assert isinstance(request, RunRequest) and isinstance(again, RunRequest)
+        assert request.run_key == again.run_key
+        assert request.tags["oco/missed"] == "2"
+        job = defs.resolve_job_def("protect")
+        assert job.execute_in_process(run_config=request.run_config, instance=instance).success
+        assert job.execute_in_process(run_config=request.run_config, instance=instance).success
+        [skipped] = look(instance, warehouse, cluster.kubeconfig)
+    assert isinstance(skipped, SkipReason)
+    [row] = warehouse.query("SELECT due_at, usable, policy_id::text FROM oco.backup_records")
+    assert row["usable"] and row["policy_id"] == policy.id
+    assert request.run_key == f"{policy.id}:{row['due_at'].isoformat()}"
+
+
+def test_disabled_or_unreachable_policies_are_not_due(
+    warehouse: Warehouse, cluster: StandinCluster, make_policy: Callable[..., DrPolicy]
+) -> None:
+    old = datetime.now(UTC) - timedelta(days=2)
+    make_policy("elsewhere", cluster="another", created_at=old)
+    make_policy("wrong", schedule_cron="never", created_at=old)
+    off = make_policy("off", created_at=old)
+    warehouse.execute("UPDATE oco.dr_policies SET enabled = false WHERE id = %s", [off.id])
+    with DagsterInstance.ephemeral() as instance:
+        assert isinstance(look(instance, warehouse, cluster.kubeconfig)[0], SkipReason)
+        [skipped] = look(instance, warehouse, None)
+    assert isinstance(skipped, SkipReason) and skipped.skip_message == NO_CLUSTER
+
+
+@pytest.mark.parametrize(("phase", "asked"), [("InProgress", True), ("Completed", False)])
+def test_backups_are_followed_only_while_one_is_unfinished(
+    warehouse: Warehouse, tmp_path: Path, phase: str, asked: bool
+) -> None:
+    warehouse.execute(
+        """
+        INSERT INTO oco.backup_records (cluster, backup_name, backup_uid, phase)
+        VALUES ('c', 'b', 'u', %s)
+        """,
+        [phase],
+    )
+    with DagsterInstance.ephemeral() as instance:
+        context = build_sensor_context(
+            instance=instance,
+            resources={
+                "warehouse": WarehouseResource(database_url=warehouse.url),
+                "kubernetes": KubernetesResource(kubeconfig=str(tmp_path / "any")),
+            },
+        )
+        assert isinstance(unfinished_backups(context), RunRequest) == asked
+
+
+def test_everything_that_ticks_runs_by_default() -> None:
+    found = build(load_settings({}))
+    assert all(item.default_status == DefaultSensorStatus.RUNNING for item in found.sensors or [])
+    assert all(
+        item.default_status == DefaultScheduleStatus.RUNNING  # type: ignore[union-attr]
+        for item in found.schedules or []
+    )
