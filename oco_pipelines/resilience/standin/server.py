@@ -77,7 +77,7 @@ class _Handler(BaseHTTPRequestHandler):
             if fault is not None and not fault.after:
                 self._send_fault(fault.status, fault.retry_after)
                 return
-            if method == "GET" and query.get("watch", "") in {"1", "true"}:
+            if method == "GET" and query.get("watch", "").lower() in {"1", "true"}:
                 self._watch(parts.path, query)
                 return
             content_type = self.headers.get("Content-Type", "").partition(";")[0]
