@@ -15,11 +15,11 @@ import psycopg
 import pytest
 import redis
 from hypothesis import settings as hypothesis_settings
-from oco_warehouse.embedded import embedded_servers
 from psycopg import sql
 
 from oco_warehouse import migrations
 from oco_warehouse.database import Warehouse
+from oco_warehouse.embedded import embedded_servers
 from oco_warehouse.settings import load_settings
 
 # Embedded servers share two cores with the tests: a slow example is not a failing one.
@@ -39,6 +39,11 @@ for _name in list(os.environ):
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
 os.environ["DO_NOT_TRACK"] = "1"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Fast tests first: what starts whole processes comes last."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
 
 
 class Servers(NamedTuple):

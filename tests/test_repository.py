@@ -16,7 +16,8 @@ NAMES = {lock.name: lock for lock in LOCKS}
 
 
 def pinned(lock: Path) -> dict[str, str]:
-    return dict(re.findall(r"^([a-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)", lock.read_text(), re.MULTILINE))
+    entry = re.compile(r"^([a-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)", re.MULTILINE)
+    return dict(entry.findall(lock.read_text()))
 
 
 @pytest.mark.parametrize("name", NAMES)
