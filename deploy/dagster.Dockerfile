@@ -13,7 +13,8 @@ RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /
 
 WORKDIR /app
 USER oco
-COPY --chown=oco:oco dagster.yaml /var/lib/oco/dagster/dagster.yaml
+COPY --chown=oco:oco dagster.yaml deploy/dagster-storage.yaml /var/lib/oco/dagster/
+RUN cat /var/lib/oco/dagster/dagster-storage.yaml >> /var/lib/oco/dagster/dagster.yaml
 COPY --chown=oco:oco dbt_project ./dbt_project
 COPY --chown=oco:oco oco_warehouse ./oco_warehouse
 COPY --chown=oco:oco oco_pipelines ./oco_pipelines

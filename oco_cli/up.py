@@ -1,7 +1,6 @@
 """`oco up`: the whole platform in the foreground, from nothing to a summary."""
 
 import os
-import shutil
 import signal
 import sys
 import time
@@ -113,10 +112,12 @@ def check_ports(settings: Settings) -> None:
 
 
 def dagster_home(settings: Settings) -> Path:
-    """DAGSTER_HOME with the repository's dagster.yaml in it."""
+    """DAGSTER_HOME with the repository's dagster.yaml and its storage in it."""
     folder = settings.home.expanduser().absolute() / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(ROOT / "dagster.yaml", folder / "dagster.yaml")
+    parts = [ROOT / "dagster.yaml", ROOT / "deploy" / "dagster-storage.yaml"]
+    content = "\n".join(part.read_text(encoding="utf-8") for part in parts)
+    (folder / "dagster.yaml").write_text(content, encoding="utf-8")
     return folder
 
 

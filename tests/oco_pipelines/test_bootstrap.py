@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from oco_cli.up import dagster_home
 from oco_pipelines.bootstrap import Progress
 from oco_warehouse.database import Warehouse
+from oco_warehouse.settings import load_settings
 
 
 def test_progress_is_one_line_of_json_without_what_is_not_known_yet() -> None:
@@ -24,13 +26,11 @@ def test_progress_is_one_line_of_json_without_what_is_not_known_yet() -> None:
 def test_every_asset_is_materialised_and_every_dollar_arrives(
     warehouse: Warehouse, empty_database_url: str, tmp_path: Path, dbt_target: Path
 ) -> None:
-    dagster_home = tmp_path / "dagster"
-    dagster_home.mkdir()
-    instance = Path(__file__).parents[2] / "dagster.yaml"
-    (dagster_home / "dagster.yaml").write_text(instance.read_text())
+    home = tmp_path / "home"
+    instance = dagster_home(load_settings({"OCO_HOME": str(home)}))
     environment = os.environ | {
-        "OCO_HOME": str(tmp_path / "home"),
-        "DAGSTER_HOME": str(dagster_home),
+        "OCO_HOME": str(home),
+        "DAGSTER_HOME": str(instance),
         "OCO_DAGSTER_URL": empty_database_url,
         "DATABASE_URL": warehouse.url,
         "DBT_TARGET_PATH": str(dbt_target),
