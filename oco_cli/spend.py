@@ -1,7 +1,7 @@
-"""What was spent by source, from the raw tables: one dollar stands in one row only.
+"""What was spent by source, from the marts: one dollar stands in one row only.
 
-Three sources: model calls through the gateway (`llm`), recovery points (`resilience`: charges that
-carry a tag of Velero's, whose keys begin with `velero.io/`), and every other charge (`cloud`).
+Sources are those of `marts.fct_cost_daily`: `llm` (model calls through the gateway), `resilience`
+(recovery points, known by Velero's tags) and `cloud` (every other charge).
 """
 
 from decimal import Decimal
@@ -12,23 +12,17 @@ from rich.table import Table
 from oco_warehouse.database import Warehouse
 from oco_warehouse.money import exact_sum, format_usd
 
+# A model call is several rows of the cost mart, one a SKU, so calls are counted where they are one.
 SPEND_QUERY: Final = """
-WITH charges AS (
-    SELECT provider, cost_usd,
-        CASE
-            WHEN EXISTS (SELECT 1 FROM jsonb_object_keys(tags) AS key WHERE key LIKE 'velero.io/%')
-                THEN 'resilience' ELSE 'cloud'
-        END AS source
-    FROM oco.cloud_costs
-    WHERE valid_to IS NULL
-)
-SELECT source, provider, count(*) AS records, sum(cost_usd) AS spent_usd, 0 AS unpriced
-FROM charges
+SELECT source, provider, sum(charge_count)::bigint AS records, sum(billed_cost_usd) AS spent_usd,
+    0::bigint AS unpriced
+FROM marts.fct_cost_daily
+WHERE source <> 'llm'
 GROUP BY source, provider
 UNION ALL
-SELECT 'llm', provider, count(*), coalesce(sum(cost_usd), 0),
-    count(*) FILTER (WHERE cost_usd IS NULL)
-FROM oco.api_requests
+SELECT 'llm', provider, sum(requests)::bigint, coalesce(sum(cost_usd), 0),
+    sum(unpriced_requests)::bigint
+FROM marts.fct_llm_usage_daily
 GROUP BY provider
 ORDER BY 1, 2
 """

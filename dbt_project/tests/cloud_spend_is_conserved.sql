@@ -16,7 +16,7 @@ focus_spend as (
         coalesce(sum(x_effective_cost_usd), 0) as effective,
         count(*) as charges
     from {{ ref('focus_cost_and_usage') }}
-    where x_source = 'cloud'
+    where x_source in ('cloud', 'resilience')
 ),
 
 daily_spend as (
@@ -25,7 +25,7 @@ daily_spend as (
         coalesce(sum(effective_cost_usd), 0) as effective,
         coalesce(sum(charge_count), 0) as charges
     from {{ ref('fct_cost_daily') }}
-    where source = 'cloud'
+    where source in ('cloud', 'resilience')
 )
 
 select

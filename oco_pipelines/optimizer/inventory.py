@@ -123,7 +123,7 @@ def read_daily_costs(
         SELECT x_provider AS provider, x_account_id AS account_id, resource_id,
                x_usage_date AS day, sum(x_effective_cost_usd) AS cost_usd
         FROM marts.focus_cost_and_usage
-        WHERE x_source = 'cloud' AND charge_category = 'Usage' AND resource_id IS NOT NULL
+        WHERE x_source <> 'llm' AND charge_category = 'Usage' AND resource_id IS NOT NULL
           AND x_usage_date >= %s AND x_usage_date < %s
         GROUP BY x_provider, x_account_id, resource_id, x_usage_date
         """,

@@ -91,7 +91,7 @@ def newest_cost_day(warehouse: Warehouse) -> date | None:
     rows = warehouse.query("""
         SELECT max(x_usage_date) AS day
         FROM marts.focus_cost_and_usage
-        WHERE x_source = 'cloud' AND charge_category = 'Usage'
+        WHERE x_source <> 'llm' AND charge_category = 'Usage'
     """)
     day: date | None = rows[0]["day"]
     return day
@@ -113,7 +113,7 @@ def read_billed_resources(warehouse: Warehouse, last_day: date, days: int) -> li
             (array_agg(resource_type ORDER BY charge_period_start DESC))[1] AS resource_type,
             (array_agg(resource_name ORDER BY charge_period_start DESC))[1] AS resource_name
         FROM marts.focus_cost_and_usage
-        WHERE x_source = 'cloud' AND charge_category = 'Usage' AND resource_id IS NOT NULL
+        WHERE x_source <> 'llm' AND charge_category = 'Usage' AND resource_id IS NOT NULL
           AND x_usage_date > %(last)s::date - %(days)s::integer AND x_usage_date <= %(last)s
         GROUP BY x_provider, x_account_id, resource_id
         ORDER BY x_provider, x_account_id, resource_id

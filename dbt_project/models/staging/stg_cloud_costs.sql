@@ -74,7 +74,7 @@ renamed as (
         contract_applied,
         coalesce(host_provider_name, provider_name, service_provider_name, provider) as host_provider_name,
         coalesce(service_provider_name, provider_name, provider) as service_provider_name,
-        'cloud'::text as x_source,
+        {{ spend_source('tags') }} as x_source,
         provider as x_provider,
         account_id as x_account_id,
         date as x_usage_date,
