@@ -1,0 +1,68 @@
+"""`oco demo` as a person runs it: from nothing, on embedded servers, to a table of spend."""
+
+import json
+import os
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+OCO = Path(sys.executable).with_name("oco")
+RAW_SUMS = """
+SELECT 'llm' AS source, provider, count(*) AS records, sum(cost_usd) AS usd
+FROM oco.api_requests GROUP BY 2
+UNION ALL
+SELECT 'resilience', provider, count(*), sum(cost_usd) FROM oco.cloud_costs
+WHERE valid_to IS NULL AND tags::text LIKE '%"velero.io/%' GROUP BY 2
+UNION ALL
+SELECT 'cloud', provider, count(*), sum(cost_usd) FROM oco.cloud_costs
+WHERE valid_to IS NULL AND tags::text NOT LIKE '%"velero.io/%' GROUP BY 2
+"""
+
+
+def oco(home: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [OCO, *arguments],
+        env={**os.environ, "OCO_HOME": str(home), "COLUMNS": "120"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def demo(home: Path, report: Path) -> dict[str, Any]:
+    oco(home, "demo", "--json", str(report))
+    loaded: dict[str, Any] = json.loads(report.read_text())
+    return loaded
+
+
+def figures(rows: list[dict[str, Any]], money: str) -> set[tuple[str, str, int, Decimal]]:
+    return {
+        (row["source"], row["provider"], int(row["records"]), Decimal(row[money])) for row in rows
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_demo_reaches_every_part_and_its_figures_are_the_raw_sums(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    first = demo(home, tmp_path / "first.json")
+    assert {row["source"] for row in first["spend"]} == {"llm", "cloud", "resilience"}
+    assert [name for name, asset in first["assets"].items() if not asset["materialised"]] == []
+    assert first["llm"] == {"answered": 8, "refused": 1}
+    assert first["resilience"]["verdict"] == "PolicyMet"
+    raw = json.loads(oco(home, "sql", "--format", "json", RAW_SUMS))
+    assert figures(first["spend"], "spent_usd") == figures(raw, "usd")
+    assert Decimal(first["total_usd"]) == sum(Decimal(row["usd"]) for row in raw)
+
+    again = demo(home, tmp_path / "again.json")
+    cloud = [row for row in first["spend"] if row["source"] != "llm"]
+    assert [row for row in again["spend"] if row["source"] != "llm"] == cloud
+    (calls,) = [row for row in again["spend"] if row["source"] == "llm"]
+    assert calls["records"] == 16
