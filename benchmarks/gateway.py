@@ -5,9 +5,7 @@ process and provider share the machine, so the throughput figure is a floor.
 """
 
 import asyncio
-import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,17 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import aiohttp
-import httpx
 
 from benchmarks.report import Figures, arguments, spread, tell
-from oco_cli.environment import process_environment
-from oco_cli.processes import Processes
+from oco_cli.gateway import gateway_process
 from oco_pipelines.llm.price_store import refresh_prices
 from oco_proxy.standin.openai import run_standin
 from oco_warehouse import migrations
 from oco_warehouse.database import Warehouse
 from oco_warehouse.embedded import embedded_servers
-from oco_warehouse.embedded_guardian import free_port
 from oco_warehouse.settings import load_settings
 
 BODY = {
@@ -47,28 +42,8 @@ def running_gateway(home: Path, provider: str) -> Iterator[str]:
         warehouse.execute(
             "INSERT INTO oco.budgets (scope, entity_id, limit_usd) VALUES ('agent', 'bench', 1000)"
         )
-        port = free_port(0)
-        environment = {
-            **os.environ,
-            **process_environment(settings),
-            "CEREBRA_PORT": str(port),
-            "OCO_OPENAI_BASE_URL": provider,
-        }
-        processes = Processes(home / "logs", environment)
-        processes.start("gateway", [sys.executable, "-m", "oco_proxy"])
-        address = f"http://127.0.0.1:{port}"
-        try:
-            processes.wait_for("the gateway", lambda: _is_ready(address), 60)
+        with gateway_process(settings, provider) as address:
             yield f"{address}/api/v1/proxy/openai"
-        finally:
-            processes.stop()
-
-
-def _is_ready(address: str) -> bool:
-    try:
-        return httpx.get(f"{address}/readyz", timeout=2).status_code == httpx.codes.OK
-    except httpx.TransportError:
-        return False
 
 
 async def one(session: aiohttp.ClientSession, base: str) -> float:

@@ -1,19 +1,12 @@
 """The LLM part of `oco demo`: calls through a gateway of its own to a local stand-in provider."""
 
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import httpx
 
-from oco_cli.environment import process_environment
-from oco_cli.processes import Processes
+from oco_cli.gateway import gateway_process
 from oco_proxy.standin.openai import run_standin
 from oco_warehouse.database import Warehouse
-from oco_warehouse.embedded_guardian import free_port
 from oco_warehouse.errors import UpstreamError
 from oco_warehouse.settings import Settings
 
@@ -21,7 +14,6 @@ ORG: Final = "demo"
 # Its budget is too small for any call, so that the table of what happened has a refusal in it.
 _BROKE_AGENT: Final = "demo-over-budget"
 _PATH: Final = "/api/v1/proxy/openai/v1/chat/completions"
-_READY_SECONDS: Final = 60.0
 _QUESTIONS: Final = (
     ("demo-support", "platform", "gpt-4o-mini", "Where is my invoice?"),
     ("demo-support", "platform", "gpt-4o-mini", "How do I change my plan?"),
@@ -54,7 +46,7 @@ def send_calls(settings: Settings, warehouse: Warehouse) -> Calls:
     answered = 0
     with (
         run_standin() as provider,
-        _gateway(settings, provider.url) as address,
+        gateway_process(settings, provider.url) as address,
         httpx.Client(base_url=address, timeout=30.0) as client,
     ):
         for stream in (False, True):
@@ -63,37 +55,6 @@ def send_calls(settings: Settings, warehouse: Warehouse) -> Calls:
                 answered += 1
         _call(client, _BROKE_AGENT, "data", "gpt-4o", "May I?", stream=False, expected=429)
     return Calls(answered, 1)
-
-
-@contextmanager
-def _gateway(settings: Settings, provider: str) -> Iterator[str]:
-    home = settings.home.expanduser().absolute()
-    port = free_port(0)
-    environment = {
-        **os.environ,
-        **process_environment(settings),
-        "CEREBRA_PORT": str(port),
-        "OCO_HOST": "127.0.0.1",
-        "OCO_OPENAI_BASE_URL": provider,
-        "OCO_SPOOL_DIR": str(settings.spool),
-    }
-    logs: Path = home / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
-    processes = Processes(logs, environment)
-    processes.start("demo-gateway", [sys.executable, "-m", "oco_proxy"])
-    address = f"http://127.0.0.1:{port}"
-    try:
-        processes.wait_for("the gateway", lambda: _is_ready(address), _READY_SECONDS)
-        yield address
-    finally:
-        processes.stop()
-
-
-def _is_ready(address: str) -> bool:
-    try:
-        return httpx.get(f"{address}/readyz", timeout=2.0).status_code == httpx.codes.OK
-    except httpx.TransportError:
-        return False
 
 
 def _call(

@@ -7,13 +7,14 @@ itself is killed, Linux sends each child SIGTERM.
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import httpx
 
 from oco_warehouse.errors import OpenCloudOpsError
 
@@ -125,11 +126,12 @@ def last_words(log: Path) -> str:
     return next((line for line in reversed(lines) if line), "it said nothing")
 
 
-def listens(host: str, port: int) -> bool:
-    """Whether something accepts connections there."""
-    with socket.socket() as probe:
-        probe.settimeout(0.5)
-        return probe.connect_ex((host, port)) == 0
+def answers(url: str) -> bool:
+    """Whether a service answers 200 at an address."""
+    try:
+        return httpx.get(url, timeout=2.0).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
 
 
 def _signal_group(group: int, number: int) -> bool:

@@ -10,14 +10,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-import httpx
 from rich.console import Console
 from rich.panel import Panel
 
 from oco_cli.bootstrap import bootstrap_once
 from oco_cli.connect import connect
 from oco_cli.environment import process_environment
-from oco_cli.processes import Processes
+from oco_cli.processes import Processes, answers
 from oco_cli.spend import spend_table
 from oco_cli.token import create_token
 from oco_warehouse.database import Warehouse
@@ -153,17 +152,10 @@ def _start_services(settings: Settings, processes: Processes) -> None:
     )
     gateway = f"http://{_reachable(settings)}:{settings.port}/readyz"
     dagster = f"http://{_reachable(settings)}:{settings.dagster_port}/server_info"
-    processes.wait_for("the gateway", lambda: _answers(gateway), _READY_SECONDS)
-    processes.wait_for("the Dagster UI", lambda: _answers(dagster), _READY_SECONDS)
+    processes.wait_for("the gateway", lambda: answers(gateway), _READY_SECONDS)
+    processes.wait_for("the Dagster UI", lambda: answers(dagster), _READY_SECONDS)
     # The daemon loads the code location itself; it comes last so that the UI is up soonest.
     processes.start("dagster-daemon", [python, "-m", "dagster._daemon", "run", *code])
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=2.0).status_code == httpx.codes.OK
-    except httpx.TransportError:
-        return False
 
 
 def _reachable(settings: Settings) -> str:

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -17,32 +16,6 @@ from oco_warehouse.database import Warehouse
 from oco_warehouse.tokens import hash_token
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-OCO = Path(sys.executable).with_name("oco")
-
-
-@pytest.fixture
-def oco(warehouse_url: str, redis_url: str, tmp_path: Path) -> Run:
-    """Runs `oco` on a fresh warehouse."""
-
-    def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [OCO, *arguments],
-            env={
-                **os.environ,
-                "OCO_HOME": str(tmp_path / "home"),
-                "DATABASE_URL": warehouse_url,
-                "REDIS_URL": redis_url,
-                "COLUMNS": "200",
-                **environment,
-            },
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            input="",
-        )
-
-    return run
 
 
 def test_sql_prints_amounts_to_their_last_digit_in_every_format(oco: Run) -> None:

@@ -1,9 +1,7 @@
 """`oco import focus` as a person runs it."""
 
 import gzip
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -13,31 +11,7 @@ import pytest
 from oco_pipelines.ingestion.sample.generator import deliveries
 from oco_warehouse.database import Warehouse
 
-OCO = Path(sys.executable).with_name("oco")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-@pytest.fixture
-def import_focus(warehouse_url: str, redis_url: str, tmp_path: Path) -> Run:
-    """Runs `oco import focus` on a fresh warehouse."""
-
-    def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [OCO, "import", "focus", *map(str, arguments)],
-            env={
-                **os.environ,
-                "OCO_HOME": str(tmp_path / "home"),
-                "DATABASE_URL": warehouse_url,
-                "REDIS_URL": redis_url,
-                "COLUMNS": "200",
-            },
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    return run
 
 
 @pytest.fixture
@@ -58,11 +32,11 @@ def state(warehouse: Warehouse) -> tuple[int, Decimal]:
 
 
 def test_importing_twice_gives_the_same_totals_and_no_duplicates(
-    import_focus: Run, warehouse: Warehouse, bill: Path
+    oco: Run, warehouse: Warehouse, bill: Path
 ) -> None:
-    first = import_focus(bill)
+    first = oco("import", "focus", bill)
     loaded = state(warehouse)
-    second = import_focus(bill)
+    second = oco("import", "focus", bill)
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     assert f"{loaded[1]:f}" in first.stdout
     assert "unchanged" in second.stdout
@@ -70,15 +44,13 @@ def test_importing_twice_gives_the_same_totals_and_no_duplicates(
     assert loaded[0] > 100
 
 
-def test_a_folder_is_imported_file_by_file(
-    import_focus: Run, warehouse: Warehouse, tmp_path: Path
-) -> None:
+def test_a_folder_is_imported_file_by_file(oco: Run, warehouse: Warehouse, tmp_path: Path) -> None:
     folder = tmp_path / "bills"
     for name, content in deliveries().items():
         if name.startswith("1/"):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
-    done = import_focus(folder)
+    done = oco("import", "focus", folder)
     files = warehouse.query("SELECT DISTINCT source_partition FROM oco.cloud_costs")
     assert done.returncode == 0, done.stderr
     assert len(files) == 6
@@ -100,18 +72,18 @@ def spoil(path: Path, old: bytes, new: bytes) -> bytes:
     ],
 )
 def test_a_bad_file_is_one_line_with_exit_code_1_and_nothing_half_written(
-    import_focus: Run,
+    oco: Run,
     warehouse: Warehouse,
     bill: Path,
     tmp_path: Path,
     make: Callable[[Path], bytes],
     told: str,
 ) -> None:
-    import_focus(bill)
+    oco("import", "focus", bill)
     before = state(warehouse)
     bad = tmp_path / "bad.csv"
     bad.write_bytes(make(bill))
-    done = import_focus(bad)
+    done = oco("import", "focus", bad)
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     assert done.returncode == 1
     assert len(lines) == 1
@@ -121,7 +93,7 @@ def test_a_bad_file_is_one_line_with_exit_code_1_and_nothing_half_written(
     assert state(warehouse) == before
 
 
-def test_a_missing_file_is_named(import_focus: Run, tmp_path: Path) -> None:
-    done = import_focus(tmp_path / "nowhere.csv")
+def test_a_missing_file_is_named(oco: Run, tmp_path: Path) -> None:
+    done = oco("import", "focus", tmp_path / "nowhere.csv")
     assert done.returncode == 1
     assert "nowhere.csv: no such file or folder" in done.stderr
