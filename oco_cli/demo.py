@@ -28,7 +28,7 @@ from oco_pipelines.resilience.kubernetes_gateway import KubernetesGateway
 from oco_pipelines.resilience.standin import standin_cluster
 from oco_pipelines.resources import use_settings
 from oco_warehouse.database import Warehouse
-from oco_warehouse.errors import OpenCloudOpsError
+from oco_warehouse.errors import InvalidInputError, OpenCloudOpsError
 from oco_warehouse.money import exact_sum
 from oco_warehouse.settings import Settings
 
@@ -56,8 +56,12 @@ def demo(
     # Bound now: what Dagster and dbt say is sent elsewhere later.
     console = Console(file=sys.stdout, highlight=False)
     began = time.monotonic()
+    if json_file is not None and not json_file.absolute().parent.is_dir():
+        raise InvalidInputError(f"--json {json_file}: the folder does not exist")
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         task = progress.add_task("Preparing the warehouse", total=None)
 
         def say(message: str) -> None:

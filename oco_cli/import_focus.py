@@ -12,7 +12,7 @@ from oco_cli.connect import connect
 from oco_pipelines.ingestion.cost_load import LoadResult
 from oco_pipelines.ingestion.focus_file import load_focus_file
 from oco_pipelines.ingestion.focus_normalise import COST_COLUMNS, Normalised, Totals, add_totals
-from oco_warehouse.errors import InvalidInputError
+from oco_warehouse.errors import ConflictError, InvalidInputError
 
 _ENDINGS: Final = (".csv", ".csv.gz", ".parquet")
 _SHOWN_REJECTS: Final = 10
@@ -40,25 +40,39 @@ def import_focus(
     console = Console(stderr=True, highlight=False)
     _, warehouse = connect()
     done: list[tuple[str, Normalised, LoadResult]] = []
+    failed: list[str] = []
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         task = progress.add_task("Loading", total=len(files))
         for file in files:
             progress.update(task, description=f"Loading {file.name}")
             partition = name or str(file.resolve())
-            loaded = load_focus_file(
-                warehouse, partition, file.read_bytes(), ignore=ignore_column, replaces=replaces
-            )
-            done.append((partition, *loaded))
+            try:
+                loaded = load_focus_file(
+                    warehouse, partition, file.read_bytes(), ignore=ignore_column, replaces=replaces
+                )
+                done.append((partition, *loaded))
+            except (InvalidInputError, ConflictError) as error:
+                # One bad file of a folder must not keep the others out.
+                failed.append(str(error))
             progress.advance(task)
     for partition, normalised, _ in done:
         _tell_rejected(console, partition, normalised)
-    Console(highlight=False).print(_summary(done))
+    if done:
+        Console(highlight=False).print(_summary(done))
+    if failed and len(files) == 1:
+        raise InvalidInputError(failed[0])
+    if failed:
+        for line in failed:
+            console.print(f"oco: {line}", markup=False, soft_wrap=True)
+        raise InvalidInputError(f"{len(failed)} of {len(files)} files were not loaded, see above")
 
 
 def find_files(paths: list[Path]) -> list[Path]:

@@ -31,6 +31,8 @@ def sql(
 ) -> None:
     """Run one SQL statement on the warehouse. Amounts are printed to their last digit."""
     text = sys.stdin.read() if statement == "-" else statement
+    if not text.strip():
+        raise InvalidInputError("there is no statement to run: give one, or - and standard input")
     _, warehouse = connect()
     try:
         with warehouse.transaction() as connection:

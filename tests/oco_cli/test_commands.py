@@ -32,7 +32,9 @@ def test_sql_takes_a_percent_sign_as_it_is(oco: Run) -> None:
     assert done.stdout == "found\nTrue\n"
 
 
-@pytest.mark.parametrize("statement", ["SELEC 1", "SELECT 1; SELECT 2", "SELECT * FROM nowhere"])
+@pytest.mark.parametrize(
+    "statement", ["SELEC 1", "SELECT 1; SELECT 2", "SELECT * FROM nowhere", " "]
+)
 def test_a_wrong_statement_is_one_line_and_changes_nothing(oco: Run, statement: str) -> None:
     done = oco("sql", statement)
     assert done.returncode == 1
