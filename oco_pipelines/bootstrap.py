@@ -20,6 +20,8 @@ from typing import Any, Final, Literal
 from dagster import (
     AssetKey,
     AssetSelection,
+    DagsterEvent,
+    DagsterExecutionInterruptedError,
     DagsterInstance,
     Definitions,
     ExecuteInProcessResult,
@@ -255,6 +257,9 @@ class _Bootstrap:
                 reason = f" ({check.description})" if check.description else ""
                 self.outcome.failures.append(f"{step}: check {name} failed{reason}")
         if not result.success:
+            # Dagster makes a failed step of a Ctrl-C; going on with the next one is not meant.
+            if any(_was_interrupted(event) for event in result.all_events):
+                raise KeyboardInterrupt
             reasons = [
                 f"{event.step_key}: {_root_cause(event.step_failure_data.error)}"
                 for event in result.all_events
@@ -262,6 +267,11 @@ class _Bootstrap:
             ]
             self.outcome.failures += [f"{step}: {reason}" for reason in reasons or ["run failed"]]
         return total
+
+
+def _was_interrupted(event: DagsterEvent) -> bool:
+    error = event.step_failure_data.error if event.is_step_failure else None
+    return error is not None and error.cls_name == DagsterExecutionInterruptedError.__name__
 
 
 def _root_cause(error: Any) -> str:

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -66,3 +68,41 @@ def test_the_demo_reaches_every_part_and_its_figures_are_the_raw_sums(tmp_path: 
     assert [row for row in again["spend"] if row["source"] != "llm"] == cloud
     (calls,) = [row for row in again["spend"] if row["source"] == "llm"]
     assert calls["records"] == 16
+
+
+@pytest.mark.slow
+def test_an_interrupted_demo_ends_at_once_and_leaves_no_process(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    log = tmp_path / "demo.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [OCO, "demo"],
+            env={**os.environ, "OCO_HOME": str(home)},
+            stdout=output,
+            stderr=output,
+            # A background job of a shell ignores SIGINT, and children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+        deadline = time.monotonic() + 120
+        while "Materialising cloud_costs" not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+    deadline = time.monotonic() + 20
+    while (left := processes_of(home)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left == []
+
+
+def processes_of(home: Path) -> list[str]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            arguments = entry.read_bytes()
+        except OSError:
+            continue
+        if os.fsencode(home) in arguments:
+            found.append(arguments.decode(errors="replace"))
+    return found
