@@ -81,7 +81,9 @@ def test_an_interrupted_demo_ends_at_once_and_leaves_no_process(tmp_path: Path) 
             stdout=output,
             stderr=output,
             # A background job of a shell ignores SIGINT, and children inherit that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            preexec_fn=lambda: signal.signal(  # noqa: PLW1509 - no thread is started before
+                signal.SIGINT, signal.default_int_handler
+            ),
         )
         deadline = time.monotonic() + 120
         while "Materialising cloud_costs" not in log.read_text():
