@@ -4,9 +4,11 @@ The only place that knows their dialects: one set of timeouts and retries, one m
 """
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 REMOTE: Final = ("s3://", "gs://", "az://")
 MAX_FILES: Final = 50_000
 _CLIENT: Final = {"timeout": "300s", "connect_timeout": "10s"}
+_STATUS: Final = re.compile(r"status code: (\d{3})")
 _RETRIES: Final = {"max_retries": 4, "retry_timeout": timedelta(seconds=60)}
 
 
@@ -114,6 +117,8 @@ def _open(root: str, settings: Settings) -> "ObjectStore":
         key = settings.gcp_credentials_json.get_secret_value()
         if key:
             config["service_account_key"] = key
+            # A stand-in or a proxy of one's own, as the key file of an emulator names it.
+            client["allow_http"] = '"gcs_base_url": "http://' in key
     elif settings.azure_client_id:
         config["client_id"] = settings.azure_client_id
         config["client_secret"] = settings.azure_client_secret.get_secret_value()
@@ -126,9 +131,16 @@ def _mapped(where: str, error: Exception) -> Exception:
     """Our error for one of obstore's: its kind only, for its text may hold signed addresses."""
     from obstore import exceptions
 
-    if isinstance(error, exceptions.NotFoundError | FileNotFoundError):
+    # A refused list is a generic error whose only trace of the reason is the status in its text.
+    found = _STATUS.search(str(error))
+    status = int(found[1]) if found else 0
+    if (
+        isinstance(error, exceptions.NotFoundError | FileNotFoundError)
+        or status == HTTPStatus.NOT_FOUND
+    ):
         return InvalidInputError(f"{where}: does not exist")
-    if isinstance(error, exceptions.PermissionDeniedError | exceptions.UnauthenticatedError):
+    denied = exceptions.PermissionDeniedError | exceptions.UnauthenticatedError
+    if isinstance(error, denied) or status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return ConfigurationError(f"{where}: access is denied; check the cloud's credentials")
     if isinstance(error, exceptions.BaseError | OSError):
         return UpstreamUnavailable(f"{where}: the object store failed ({type(error).__name__})")
