@@ -17,7 +17,7 @@ def bootstrap_once(
     """The first materialisation, unless it is done; what failed in it, a line each."""
     # Made before and removed after, so that a start which was cut off is made up for.
     pending = home / "run" / "bootstrap.pending"
-    if _is_built(warehouse) and not pending.exists():
+    if is_built(warehouse) and not pending.exists():
         return []
     pending.parent.mkdir(parents=True, exist_ok=True)
     pending.touch()
@@ -65,7 +65,8 @@ def _bootstrap(console: Console, processes: Processes) -> list[str]:
     return failures
 
 
-def _is_built(warehouse: Warehouse) -> bool:
+def is_built(warehouse: Warehouse) -> bool:
+    """Whether the marts that people are shown are there."""
     rows = warehouse.query(
         "SELECT to_regclass('marts.fct_cost_daily') IS NOT NULL "
         "AND to_regclass('marts.fct_llm_usage_daily') IS NOT NULL AS built"

@@ -13,7 +13,7 @@ from typing import Final
 from rich.console import Console
 from rich.panel import Panel
 
-from oco_cli.bootstrap import bootstrap_once
+from oco_cli.bootstrap import bootstrap_once, is_built
 from oco_cli.connect import connect
 from oco_cli.environment import process_environment
 from oco_cli.processes import Processes, answers
@@ -178,8 +178,9 @@ def _summary(settings: Settings, warehouse: Warehouse, token: str | None, second
         "",
         "What was spent:",
     ]
+    spent = spend_table(warehouse) if is_built(warehouse) else "unknown: the marts are not built"
     return Panel(
-        Group(Text("\n".join(lines)), spend_table(warehouse), Text("\nCtrl-C stops everything.")),
+        Group(Text("\n".join(lines)), spent, Text("\nCtrl-C stops everything.")),
         title=f"Open Cloud Ops is up ({seconds:.0f} s)",
         expand=False,
     )
