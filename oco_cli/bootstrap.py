@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -25,6 +26,13 @@ def bootstrap_once(
     if not failures:
         pending.unlink()
     return failures
+
+
+def describe_step(event: dict[str, Any]) -> str:
+    """A step that ended, for people; rows and seconds are there only where it got so far."""
+    rows = f", {event['rows']:,} rows" if "rows" in event else ""
+    seconds = f", {event['seconds']:.1f} s" if "seconds" in event else ""
+    return f"{event['step']}: {event['state']}{rows}{seconds}"
 
 
 def _bootstrap(console: Console, processes: Processes) -> list[str]:
@@ -52,8 +60,7 @@ def _bootstrap(console: Console, processes: Processes) -> list[str]:
             if state == "failed":
                 failures.append(event.get("error", f"{step}: see the log"))
             if state != "started":
-                rows = f", {event['rows']:,} rows" if "rows" in event else ""
-                console.print(f"  {step}: {state}{rows}, {event['seconds']:.1f} s", markup=False)
+                console.print(f"  {describe_step(event)}", markup=False)
     code = processes.finish(child)
     if not finished:
         raise ProcessEndedError(
