@@ -56,7 +56,7 @@ class Attachment:
                 (run / "servers.json").unlink(missing_ok=True)
                 # Kept so that a guardian which ends before us leaves no zombie.
                 self._guardian = _spawn_guardian(home, fsync=fsync)
-            self.addresses = _wait_until_ready(home, deadline)
+            self.addresses = self._wait_until_ready(deadline)
         except BaseException:
             os.close(self._hold)
             if self._guardian is not None:
@@ -83,6 +83,26 @@ class Attachment:
             time.sleep(_POLL_SECONDS)
         if self._guardian is not None and not has_users(run):
             self._guardian.wait(STOP_TIMEOUT_SECONDS)
+
+    def _wait_until_ready(self, deadline: float) -> dict[str, str]:
+        state, log = self.home / "run" / "servers.json", self.home / "logs" / "guardian.log"
+        while time.monotonic() < deadline:
+            # 0 is a guardian that found another one at work, whose servers we then wait for.
+            ended = self._guardian is not None and self._guardian.poll() not in {None, 0}
+            if state.exists():
+                addresses: dict[str, str] = json.loads(state.read_text())
+                if "error" in addresses:
+                    raise EmbeddedServerError(addresses["error"])
+                return addresses
+            if ended:
+                lines = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+                raise EmbeddedServerError(
+                    f"the guardian of the embedded servers ended: {lines[-1]}; see {log}"
+                )
+            time.sleep(_POLL_SECONDS)
+        raise EmbeddedServerError(
+            f"the embedded servers did not start within {START_TIMEOUT_SECONDS:.0f} s; see {log}"
+        )
 
 
 # One hold per $OCO_HOME and process; the operating system ends it with the process.
@@ -236,21 +256,6 @@ def _spawn_guardian(home: Path, *, fsync: bool) -> subprocess.Popen[bytes]:
             # Its own session: a Ctrl-C in the terminal must not reach it before its users are done.
             start_new_session=True,
         )
-
-
-def _wait_until_ready(home: Path, deadline: float) -> dict[str, str]:
-    state = home / "run" / "servers.json"
-    while time.monotonic() < deadline:
-        if state.exists():
-            addresses: dict[str, str] = json.loads(state.read_text())
-            if "error" in addresses:
-                raise EmbeddedServerError(addresses["error"])
-            return addresses
-        time.sleep(_POLL_SECONDS)
-    raise EmbeddedServerError(
-        f"the embedded servers did not start within {START_TIMEOUT_SECONDS:.0f} s; "
-        f"see {home / 'logs' / 'guardian.log'}"
-    )
 
 
 def _home(settings: Settings) -> Path:

@@ -187,3 +187,18 @@ def test_a_port_that_was_taken_meanwhile_is_replaced(home: Path) -> None:
         psycopg.connect(second).close()
     state = json.loads((home / "run" / "servers.json").read_text())
     assert state["database_url"] == second
+
+
+def test_a_guardian_that_cannot_start_is_told_at_once(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "redis.py").write_text("raise ImportError('no redis here')")
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", HOLD],
+        env={**os.environ, "OCO_HOME": str(home), "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "the guardian of the embedded servers ended: ImportError: no redis here" in done.stderr
+    assert time.monotonic() - began < 20
