@@ -32,6 +32,14 @@ def add_budget(warehouse: Warehouse, limit: str, **fields: Any) -> None:
     )
 
 
+HEADERS_OF = {
+    "team": {"X-Team-ID": "x"},
+    "user": {"X-User-ID": "x"},
+    "org": {"X-Org-ID": "x"},
+    "tag:env": {"X-OCO-Tags": '{"env": "x"}'},
+}
+
+
 def call(gateway: Any, body: dict[str, Any] | None = None, **headers: str) -> httpx.Response:
     return httpx.post(
         f"{gateway.openai}/chat/completions",
@@ -94,27 +102,40 @@ def test_a_settled_request_frees_what_it_did_not_use(
 @pytest.mark.parametrize("scope", ["team", "user", "org", "tag:env"])
 def test_every_scope_limits(priced: Warehouse, start: Callable[..., Any], scope: str) -> None:
     add_budget(priced, "0", scope=scope, entity_id="x")
-    headers = {
-        "team": {"X-Team-ID": "x"},
-        "user": {"X-User-ID": "x"},
-        "org": {"X-Org-ID": "x"},
-        "tag:env": {"X-OCO-Tags": '{"env": "x"}'},
-    }[scope]
     with start() as gateway:
-        refused, other = call(gateway, **headers), call(gateway)
+        refused, other = call(gateway, **HEADERS_OF[scope]), call(gateway)
     assert (refused.status_code, other.status_code) == (429, 200)
     assert refused.json()["scope"] == scope
 
 
+@pytest.mark.parametrize("scope", ["team", "user", "org", "tag:env"])
+def test_every_scope_counts_what_was_spent(
+    priced: Warehouse, start: Callable[..., Any], scope: str
+) -> None:
+    # Room for one worst case of some 0.0006 and what two short calls cost, but not for a long one.
+    add_budget(priced, "0.0007", scope=scope, entity_id="x")
+    headers = HEADERS_OF[scope]
+    with start() as gateway:
+        long = {**headers, "X-Standin": "tokens=1000"}
+        assert [call(gateway, **headers).status_code for _ in range(2)] == [200, 200]
+        assert call(gateway, **long).status_code == 200
+        refused = call(gateway, **headers)
+        rows = gateway.rows(3)
+    (budget,) = priced.query("SELECT spent_usd FROM oco.budgets")
+    assert refused.status_code == 429
+    assert budget["spent_usd"] == sum(row["cost_usd"] for row in rows) > 0
+
+
+@pytest.mark.parametrize(("scope", "entity"), [("team", "t"), ("org", "o")])
 def test_an_agent_cannot_leave_its_teams_budget_by_leaving_the_header_out(
-    priced: Warehouse, start: Callable[..., Any]
+    priced: Warehouse, start: Callable[..., Any], scope: str, entity: str
 ) -> None:
     priced.execute("INSERT INTO oco.organizations VALUES ('o', 'O')")
     priced.execute("INSERT INTO oco.teams (id, name, org_id) VALUES ('t', 'T', 'o')")
     priced.execute("INSERT INTO oco.agents (id, name, team_id) VALUES ('bot', 'B', 't')")
-    add_budget(priced, "0", scope="org", entity_id="o")
+    add_budget(priced, "0", scope=scope, entity_id=entity)
     with start() as gateway:
-        assert call(gateway).json()["scope"] == "org"
+        assert call(gateway).json()["scope"] == scope
 
 
 def test_a_soft_budget_refuses_nothing_and_counts(
@@ -183,8 +204,9 @@ def test_two_hundred_racing_requests_through_two_gateways_never_overspend(
         assert spent(priced) == sum(row["cost_usd"] for row in rows)
         assert spent(priced) <= limit
         # Nothing stays reserved: the rest of the limit can be used to the last request.
-        while call(first, **{"X-Standin": "tokens=900"}).status_code == 200:
+        while (status := call(first, **{"X-Standin": "tokens=900"}).status_code) == 200:
             admitted += 1
+        assert status == 429
         first.rows(admitted)
     used = spent(priced)
     assert limit * Decimal("0.95") <= used <= limit

@@ -135,8 +135,9 @@ def test_budgets_hold_through_the_loss_and_the_return_of_redis(
         assert ready(gateway, True)
         answered += [call(gateway, "tokens=900") for _ in range(3)].count(200)
         assert answered == 12
-        while call(gateway, "tokens=900") == 200:
+        while (status := call(gateway, "tokens=900")) == 200:
             answered += 1
+        assert status == 429
         rows = gateway.rows(answered)
         time.sleep(0.5)
         client = redis.Redis.from_url(redis_url, decode_responses=True)
