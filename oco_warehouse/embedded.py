@@ -11,6 +11,7 @@ Does not belong here: what the servers hold (see `migrations`).
 import fcntl
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -41,22 +42,18 @@ class Attachment:
         addresses: `database_url` and `redis_url` of the running servers.
     """
 
+    _guardian: subprocess.Popen[bytes] | None = None
+
     def __init__(self, home: Path, *, fsync: bool, progress: Progress) -> None:
         self.home = home
         run = prepare_home(home)
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
-        self._guardian: subprocess.Popen[bytes] | None = None
         # Taken first: from here on a running guardian stays. One that is just stopping holds this
         # lock exclusively until its servers are gone, so we wait for a clean slate.
         self._hold = _take_lock(run / "users.lock", fcntl.LOCK_SH, deadline)
         start = _take_lock(run / "start.lock", fcntl.LOCK_EX, deadline)
         try:
-            if not is_locked(run / "guardian.lock"):
-                progress("Starting the embedded PostgreSQL and Redis")
-                (run / "servers.json").unlink(missing_ok=True)
-                # Kept so that a guardian which ends before us leaves no zombie.
-                self._guardian = _spawn_guardian(home, fsync=fsync)
-            self.addresses = self._wait_until_ready(deadline)
+            self.addresses = self._join_or_start(deadline, fsync=fsync, progress=progress)
         except BaseException:
             os.close(self._hold)
             if self._guardian is not None:
@@ -83,6 +80,25 @@ class Attachment:
             time.sleep(_POLL_SECONDS)
         if self._guardian is not None and not has_users(run):
             self._guardian.wait(STOP_TIMEOUT_SECONDS)
+
+    def _join_or_start(self, deadline: float, *, fsync: bool, progress: Progress) -> dict[str, str]:
+        run = self.home / "run"
+        while True:
+            if not is_locked(run / "guardian.lock"):
+                progress("Starting the embedded PostgreSQL and Redis")
+                (run / "servers.json").unlink(missing_ok=True)
+                # Kept so that a guardian which ends before us leaves no zombie.
+                self._guardian = _spawn_guardian(self.home, fsync=fsync)
+            addresses = self._wait_until_ready(deadline)
+            # One that is being killed, or whose server died, still has its lock for a moment.
+            if all(map(_listens, addresses.values())):
+                return addresses
+            if time.monotonic() > deadline:
+                raise EmbeddedServerError(
+                    f"the embedded servers of {self.home} do not answer and their guardian does "
+                    "not end: find `oco_warehouse.embedded_guardian` with `pgrep -f` and kill it"
+                )
+            time.sleep(_POLL_SECONDS)
 
     def _wait_until_ready(self, deadline: float) -> dict[str, str]:
         state, log = self.home / "run" / "servers.json", self.home / "logs" / "guardian.log"
@@ -223,6 +239,15 @@ def _can_lock(path: Path, kind: int) -> bool:
         return False
     finally:
         os.close(descriptor)
+    return True
+
+
+def _listens(url: str) -> bool:
+    address = urlsplit(url)
+    try:
+        socket.create_connection((address.hostname or "", address.port or 0), timeout=1).close()
+    except OSError:
+        return False
     return True
 
 
