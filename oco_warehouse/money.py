@@ -14,8 +14,9 @@ from oco_warehouse.errors import InvalidInputError
 NANO_PER_DOLLAR: Final = 1_000_000_000
 ZERO: Final = Decimal(0)
 
-# Wide enough for a sum of 10^12 dollars with 30 decimals: no step below may round.
-_EXACT: Final = Context(prec=80, rounding=ROUND_CEILING)
+# A file may hold amounts of 60 digits on either side of the point, and a product has both factors'
+# digits: wide enough for all of that, so that no step below rounds.
+_EXACT: Final = Context(prec=300, rounding=ROUND_CEILING)
 
 
 def parse_money(text: str) -> Decimal:
@@ -40,6 +41,11 @@ def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
         for amount in amounts:
             total += amount
     return total
+
+
+def exact_product(one: Decimal, other: Decimal) -> Decimal:
+    """Multiply without rounding, whatever the caller's decimal context."""
+    return _EXACT.multiply(one, other)
 
 
 def to_nano(amount: Decimal) -> int:

@@ -19,6 +19,7 @@ from oco_pipelines.ingestion.focus_columns import COLUMNS, warehouse_columns
 from oco_pipelines.ingestion.focus_normalise import Normalised, Totals, add_totals
 from oco_warehouse.database import Connection, Warehouse, copy_rows, ensure_partitions, lock
 from oco_warehouse.errors import ConflictError, InvalidInputError, WarehouseError
+from oco_warehouse.money import exact_product
 
 Status = Literal["loaded", "unchanged"]
 
@@ -228,7 +229,7 @@ class _Load:
                 Decimal(row[name]) if name in amounts and row[name] is not None else row[name]
                 for name in names
             ]
-            cost_usd = billed if rate == 1 else _exact_product(billed, rate)
+            cost_usd = exact_product(billed, rate)
             yield [*values, rate, cost_usd, *lineage]
 
     def _usd_rates(self) -> dict[tuple[str, date], Decimal]:
@@ -335,14 +336,6 @@ def totals_json(totals: Totals) -> dict[str, dict[str, str]]:
         currency: {name: f"{amount:f}" for name, amount in sums.items()}
         for currency, sums in totals.items()
     }
-
-
-def _exact_product(one: Decimal, other: Decimal) -> Decimal:
-    """Multiply without rounding, whatever the caller's decimal context."""
-    sign = -1 if (one < 0) != (other < 0) else 1
-    (_, digits, exponent), (_, factors, power) = one.as_tuple(), other.as_tuple()
-    product = int("".join(map(str, digits))) * int("".join(map(str, factors)))
-    return Decimal(f"{sign * product}E{int(exponent) + int(power)}")
 
 
 def _why_nothing(normalised: Normalised) -> str:

@@ -1,4 +1,5 @@
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 from oco_warehouse.errors import InvalidInputError
 from oco_warehouse.money import (
     NANO_PER_DOLLAR,
+    exact_product,
     exact_sum,
     format_usd,
     from_nano,
@@ -42,6 +44,16 @@ def test_a_sum_keeps_the_last_digit_that_the_default_context_would_round_away() 
     assert exact_sum([Decimal("1e20"), Decimal("1e-20")]) == Decimal(
         "100000000000000000000." + "0" * 19 + "1"
     )
+
+
+def test_a_sum_of_the_widest_amounts_that_a_file_may_hold_does_not_round() -> None:
+    wide, tiny = Decimal("1e59"), Decimal("1e-59")
+    assert exact_sum([wide, tiny, -wide]) == tiny
+
+
+@given(amounts, amounts)
+def test_a_product_is_exact(one: Decimal, other: Decimal) -> None:
+    assert Fraction(exact_product(one, other)) == Fraction(one) * Fraction(other)
 
 
 @pytest.mark.parametrize("text", ["8E-7", "8e-07", " 0.0000008 "])
