@@ -167,34 +167,32 @@ async def _forward(services: Services, call: Call, send: Any) -> None:
 async def _finish(services: Services, call: Call, answer: Answer, body: _Body) -> None:
     """The answer is complete: record it, then let its last byte go."""
     error_type = f"http_{answer.status}" if answer.status >= 400 else None
-    if call.client_left:
-        error_type = "client_closed"
-    ending = Ending(
-        status=answer.status,
-        latency_ms=call.elapsed_ms(),
-        ttft_ms=call.first_byte_ms,
-        overhead_us=call.overhead_us,
-        error_type=error_type,
-        answer_bytes=body.decoded,
-    )
-    await _settle(services, call, ending, body.meter.finish())
+    await _record(services, call, answer, body, error_type, cut=False)
 
 
 async def _cut_short(
     services: Services, call: Call, answer: Answer, body: _Body, failure: Exception | None
 ) -> None:
-    error_type = "gateway_stopped"
-    if isinstance(failure, UpstreamFailure):
-        error_type = failure.error_type
-    if call.client_left:
-        error_type = "client_closed"
+    error_type = failure.error_type if isinstance(failure, UpstreamFailure) else "gateway_stopped"
+    await _record(services, call, answer, body, error_type, cut=True)
+
+
+async def _record(
+    services: Services,
+    call: Call,
+    answer: Answer,
+    body: _Body,
+    error_type: str | None,
+    *,
+    cut: bool,
+) -> None:
     ending = Ending(
         status=answer.status,
         latency_ms=call.elapsed_ms(),
         ttft_ms=call.first_byte_ms,
         overhead_us=call.overhead_us,
-        error_type=error_type,
-        cut=True,
+        error_type="client_closed" if call.client_left else error_type,
+        cut=cut,
         answer_bytes=body.decoded,
     )
     await _settle(services, call, ending, body.meter.finish())
