@@ -48,6 +48,7 @@ def process(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
 def kubectl(process: tuple[subprocess.Popen[str], Path], tmp_path: Path) -> Kubectl:
     program = shutil.which("kubectl")
     if program is None:
+        # An independent client that not every machine has; CI installs it.
         pytest.skip("kubectl is not installed")
 
     def run(*arguments: str, given: object = None) -> subprocess.CompletedProcess[str]:

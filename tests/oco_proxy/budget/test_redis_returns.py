@@ -38,9 +38,8 @@ class Switch:
 
     @property
     def url(self) -> str:
-        password = self._target.password
-        login = f":{password}@" if password else ""
-        return f"redis://{login}127.0.0.1:{self.port}/0"
+        login, at, _ = self._target.netloc.rpartition("@")
+        return self._target._replace(netloc=f"{login}{at}127.0.0.1:{self.port}").geturl()
 
     def cut(self) -> None:
         self._on = False
@@ -83,6 +82,7 @@ class Switch:
 @pytest.fixture
 def switch(redis_url: str) -> Iterator[Switch]:
     if urlsplit(redis_url).hostname is None:
+        # Only a server given by OCO_TEST_REDIS_URL can be so; the relay that cuts it speaks TCP.
         pytest.skip("Redis listens on a Unix socket only")
     made = Switch(redis_url)
     yield made
