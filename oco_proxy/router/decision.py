@@ -1,0 +1,182 @@
+"""May a cheaper model answer this call? A pure function of shape, policy, catalogue and prices."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Final, Literal
+
+from oco_proxy.router.catalogue import TIERS, Catalogue, ModelTier, Tier
+from oco_proxy.router.dominance import covers_cached, never_dearer
+from oco_proxy.router.features import Features
+from oco_proxy.router.policies import RoutingPolicy, Strategy
+from oco_warehouse.pricing import PriceTable, PriceTiers, Usage, price_usage
+
+Effort = Literal["simple", "moderate", "complex"]
+
+# Up to these a request is simple, or moderate; whatever exceeds one of them is the next.
+SIMPLE_TOKENS: Final = 1_000
+SIMPLE_TURNS: Final = 3
+SIMPLE_OUTPUT: Final = 1_000
+MODERATE_TOKENS: Final = 16_000
+MODERATE_TURNS: Final = 20
+MODERATE_OUTPUT: Final = 8_000
+MODERATE_TOOLS: Final = 10
+MODERATE_IMAGES: Final = 2
+# What an answer is taken to have where only its limit is known, to compare prices.
+EXPECTED_OUTPUT: Final = 500
+
+# The lowest tier that may answer; None: only a model that is at least as good as the original.
+_FLOOR: Final[dict[Strategy, dict[Effort, Tier | None]]] = {
+    "quality_first": {"simple": "standard", "moderate": None, "complex": None},
+    "balanced": {"simple": "economy", "moderate": "standard", "complex": None},
+    "cost_optimized": {"simple": "economy", "moderate": "economy", "complex": "standard"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the router says.
+
+    Attributes:
+        original: what the request asks for.
+        routed: the model to send it to instead; None keeps the original.
+        reason: the effort that the shape speaks of, or why the original is kept.
+        expected_saving: US dollars on the usage that is expected; None without a routed model.
+    """
+
+    original: str
+    routed: str | None
+    reason: str
+    expected_saving: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    model: ModelTier
+    saving: Decimal
+
+
+def decide(
+    features: Features,
+    policy: RoutingPolicy,
+    catalogue: Catalogue,
+    prices: PriceTable,
+    at: datetime,
+) -> Decision:
+    """Choose the model that is to answer.
+
+    A routed model is of the same provider, has every capability that the request needs, and costs
+    no more than the original for any usage and less for the expected one.
+
+    Args:
+        features: the request's shape.
+        policy: whose strategy and allowed models count; its mode is not looked at.
+        catalogue: what is known of models; one that is not in it is neither left nor chosen.
+        prices: without a price for the same service tier a model is neither left nor chosen.
+        at: aware moment of the call.
+    """
+
+    def keep(reason: str) -> Decision:
+        return Decision(features.model, None, reason)
+
+    if features.pinned is not None:
+        return keep(f"pinned:{features.pinned}")
+    original = catalogue.find(features.provider, features.model)
+    if original is None:
+        return keep("unknown_model")
+    price = prices.find(features.provider, (features.model,), at, features.service_tier)
+    if price is None or not price.tier_known:
+        return keep("unpriced")
+    effort = effort_of(features)
+    floor = _FLOOR[policy.strategy][effort]
+    candidates = []
+    for model in sorted(catalogue.of_provider(features.provider), key=lambda model: model.model):
+        if model.model == original.model or not _acceptable(model, original, floor, policy):
+            continue
+        if not is_capable(model, features):
+            continue
+        saving = _saving(features, model, price, prices, at)
+        if saving is not None and saving > 0:
+            candidates.append(_Candidate(model, saving))
+    if not candidates:
+        return keep("no_cheaper_model")
+    chosen = max(candidates, key=lambda candidate: _rank(candidate, policy.strategy, floor))
+    return Decision(features.model, chosen.model.model, effort, chosen.saving)
+
+
+def effort_of(features: Features) -> Effort:
+    """How hard a request looks, from sizes and counts alone."""
+    output = features.output_limit or 0
+    media = features.images + features.files + features.audio
+    if (
+        features.input_tokens <= SIMPLE_TOKENS
+        and features.turns <= SIMPLE_TURNS
+        and output <= SIMPLE_OUTPUT
+        and not features.tools
+        and not media
+        and not features.reasoning
+    ):
+        return "simple"
+    if (
+        features.input_tokens <= MODERATE_TOKENS
+        and features.turns <= MODERATE_TURNS
+        and output <= MODERATE_OUTPUT
+        and features.tools <= MODERATE_TOOLS
+        and media <= MODERATE_IMAGES
+    ):
+        return "moderate"
+    return "complex"
+
+
+def is_capable(model: ModelTier, features: Features) -> bool:
+    """True when a model can answer a request of this shape, in the worst case of its size."""
+    output = features.output_limit or 0
+    return (
+        features.input_bound + max(output, EXPECTED_OUTPUT) <= model.context_tokens
+        and output <= model.max_output_tokens
+        and (model.tools or not features.tools)
+        and (model.images or not features.images)
+        and (model.files or not features.files)
+        and (model.audio or not features.audio)
+        and (model.json_output or not features.json_output)
+        and (model.reasoning or not features.reasoning)
+        and (model.sampling or not features.sampling)
+    )
+
+
+def _acceptable(
+    model: ModelTier, original: ModelTier, floor: Tier | None, policy: RoutingPolicy
+) -> bool:
+    if not model.enabled:
+        return False
+    if policy.allowed_models is not None and model.model not in policy.allowed_models:
+        return False
+    if model.quality >= original.quality:
+        return True
+    return floor is not None and TIERS.index(model.tier) >= TIERS.index(floor)
+
+
+def _saving(
+    features: Features, model: ModelTier, price: PriceTiers, prices: PriceTable, at: datetime
+) -> Decimal | None:
+    """US dollars on the expected usage; None when the model might be dearer or has no price."""
+    other = prices.find(features.provider, (model.model,), at, features.service_tier)
+    if other is None or not other.tier_known or not never_dearer(other, price):
+        return None
+    if features.caches and not covers_cached(other, price):
+        return None
+    usage = Usage(features.input_tokens, min(EXPECTED_OUTPUT, features.output_limit or 10**9))
+    before, after = price_usage(price, usage).cost_usd, price_usage(other, usage).cost_usd
+    return None if before is None or after is None else before - after
+
+
+def _rank(
+    candidate: _Candidate, strategy: Strategy, floor: Tier | None
+) -> tuple[int | Decimal, int | Decimal, int | Decimal]:
+    """Larger is better: quality for one, the lowest tier that will do, or money."""
+    quality, saving = candidate.model.quality, candidate.saving
+    if strategy == "cost_optimized":
+        return (saving, quality, 0)
+    if strategy == "balanced" and floor is not None:
+        return (-TIERS.index(candidate.model.tier), quality, saving)
+    return (quality, saving, 0)
