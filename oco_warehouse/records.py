@@ -66,6 +66,7 @@ class RequestRecord:
     original_model: str | None = None
     routed_model: str | None = None
     savings_usd: Decimal | None = None
+    routing_policy_id: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     gateway_id: str = ""
     timestamp: datetime

@@ -21,6 +21,7 @@ _HOP_BY_HOP: Final = frozenset(
 # Spoken to the gateway alone; a provider must never see a token of ours.
 _OURS: Final = frozenset(
     {b"x-agent-id", b"x-team-id", b"x-user-id", b"x-org-id", b"x-oco-token", b"x-oco-tags"}
+    | {b"x-oco-route"}
 )
 REQUEST_ID: Final = b"x-oco-request-id"
 
