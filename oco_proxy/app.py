@@ -14,6 +14,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from oco_proxy.api import docs, health, lists
 from oco_proxy.api.budgets import BudgetController
 from oco_proxy.api.costs import daily_costs
+from oco_proxy.api.rate_limits import RateLimitController
 from oco_proxy.api.tokens import TokenController
 from oco_proxy.middleware.auth import TokenAuthentication
 from oco_proxy.middleware.logs import configure_logs
@@ -52,6 +53,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         path="/api/v1",
         route_handlers=[
             BudgetController,
+            RateLimitController,
             TokenController,
             lists.list_requests,
             lists.list_models,

@@ -12,7 +12,8 @@ import structlog
 
 from oco_proxy.budget.admission import BudgetKeeper
 from oco_proxy.budget.limits import Limits
-from oco_proxy.budget.scripts import Scripts, connect
+from oco_proxy.budget.redis_link import RedisLink
+from oco_proxy.budget.scripts import TIMEOUT_SECONDS, Scripts
 from oco_proxy.ledger.spool import Spool
 from oco_proxy.ledger.writer import LedgerWriter
 from oco_proxy.middleware.tokens import TokenBook
@@ -59,12 +60,14 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     async with AsyncExitStack() as stack:
         pool = await create_pool(settings.warehouse_url())
         stack.push_async_callback(_close_pool, pool)
-        client = connect(settings.cache_url())
-        stack.push_async_callback(client.aclose)
+        link = RedisLink(settings.cache_url(), TIMEOUT_SECONDS)
+        stack.push_async_callback(link.close)
         upstream = await stack.enter_async_context(Upstream(settings.upstream_timeout_seconds))
-        keeper = BudgetKeeper(Scripts(client), pool, Limits(), settings.budget_failure_mode)
         spool = Spool(settings.spool)
         stack.callback(spool.close)
+        keeper = BudgetKeeper(
+            Scripts(link), pool, Limits(), spool.gateway_id, settings.budget_failure_mode
+        )
         writer = LedgerWriter(spool, pool, keeper)
         services = Services(
             settings=settings,

@@ -44,6 +44,9 @@ class NewBudget(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     rolling_seconds: int | None = None
     time_zone: str = "UTC"
     enforcement: Literal["hard", "soft"] = "hard"
+    thresholds: list[Decimal] = msgspec.field(
+        default_factory=lambda: [Decimal("0.5"), Decimal("0.8"), Decimal(1)]
+    )
 
 
 class BudgetChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -52,6 +55,7 @@ class BudgetChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     limit_usd: Decimal | msgspec.UnsetType = msgspec.UNSET
     name: str | msgspec.UnsetType = msgspec.UNSET
     enforcement: Literal["hard", "soft"] | msgspec.UnsetType = msgspec.UNSET
+    thresholds: list[Decimal] | msgspec.UnsetType = msgspec.UNSET
     enabled: bool | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -101,7 +105,8 @@ class BudgetController(Controller):
             try:
                 row = await connection.fetchrow(
                     "INSERT INTO oco.budgets (scope, entity_id, name, limit_usd, period, "  # noqa: S608
-                    "rolling_interval, time_zone, enforcement) VALUES ($1,$2,$3,$4,$5,$6,$7,$8) "
+                    "rolling_interval, time_zone, enforcement, thresholds) "
+                    "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9) "
                     f"RETURNING {_COLUMNS}",
                     data.scope,
                     data.entity_id,
@@ -111,6 +116,7 @@ class BudgetController(Controller):
                     interval,
                     data.time_zone,
                     data.enforcement,
+                    sorted(set(data.thresholds)),
                 )
             except asyncpg.UniqueViolationError:
                 raise ConflictError(
@@ -154,13 +160,15 @@ class BudgetController(Controller):
             )
         changes = {
             name: value
-            for name in ("limit_usd", "name", "enforcement", "enabled")
+            for name in ("limit_usd", "name", "enforcement", "thresholds", "enabled")
             if (value := getattr(data, name)) is not msgspec.UNSET
         }
         if "limit_usd" in changes:
             _check_limit(changes["limit_usd"])
-        if "\0" in str(changes.get("name", "")):
-            raise InvalidInputError("name must not contain a NUL character")
+        _check_text("name", changes.get("name", ""))
+        if "thresholds" in changes:
+            _check_thresholds(changes["thresholds"])
+            changes["thresholds"] = sorted(set(changes["thresholds"]))
         settings = "".join(f", {name} = ${index}" for index, name in enumerate(changes, 2))
         async with state.services.pool.acquire() as connection, connection.transaction():
             row = await connection.fetchrow(
@@ -212,17 +220,38 @@ class BudgetController(Controller):
         await state.services.keeper.limits.refresh(state.services.pool)
 
 
-def _check_new(data: NewBudget) -> None:
-    tag = data.scope.startswith("tag:") and len(data.scope) > 4
-    if data.scope not in SCOPES and not tag:
+def check_scope(scope: str, entity_id: str) -> None:
+    """Whether a scope and an entity of it can be limited.
+
+    Raises:
+        InvalidInputError: when not.
+    """
+    tag = scope.startswith("tag:") and len(scope) > len("tag:")
+    if scope not in SCOPES and not tag:
         raise InvalidInputError(f"scope must be one of {', '.join(SCOPES)} or tag:NAME")
-    for name in ("scope", "entity_id", "name"):
-        value = getattr(data, name)
-        if "\0" in value or len(value) > 200:
-            raise InvalidInputError(f"{name} must be at most 200 characters without NUL")
-    if not data.entity_id:
+    _check_text("scope", scope)
+    _check_text("entity_id", entity_id)
+    if not entity_id:
         raise InvalidInputError("entity_id must not be empty")
+
+
+def _check_text(name: str, value: str) -> None:
+    if "\0" in value or len(value) > 200:
+        raise InvalidInputError(f"{name} must be at most 200 characters without NUL")
+
+
+def _check_thresholds(thresholds: list[Decimal]) -> None:
+    if len(thresholds) > 20 or not all(t.is_finite() and 0 < t <= 10 for t in thresholds):
+        raise InvalidInputError(
+            "thresholds are at most 20 parts of the limit, as in [0.5, 0.8, 1.0]"
+        )
+
+
+def _check_new(data: NewBudget) -> None:
+    check_scope(data.scope, data.entity_id)
+    _check_text("name", data.name)
     _check_limit(data.limit_usd)
+    _check_thresholds(data.thresholds)
     zone(data.time_zone)
     if (data.period == "rolling") != (data.rolling_seconds is not None):
         raise InvalidInputError("rolling_seconds goes with the period rolling, and only with it")

@@ -1,4 +1,4 @@
-"""Admits requests against hard budgets, and keeps Redis and this process of one mind.
+"""Admits requests against rate limits and hard budgets; keeps Redis and this process of one mind.
 
 A request's worst case is held in every budget that limits it, from admission on. When it ends, the
 hold shrinks to what it cost; when its row is in PostgreSQL, the hold ends and `spent` rises. So at
@@ -18,9 +18,10 @@ import asyncpg
 import redis
 import structlog
 
-from oco_proxy.budget.fallback import LeaseTaken, PostgresAdmission
+from oco_proxy.budget.fallback import PostgresAdmission
 from oco_proxy.budget.holds import Hold, Holds
 from oco_proxy.budget.limits import Claim, Limits, Scope
+from oco_proxy.budget.rates import LocalRates, RateClaim
 from oco_proxy.budget.scripts import Scripts, Verdict, keys_expire_at, posting_keys
 from oco_proxy.budget.spending import current_spend
 from oco_warehouse.errors import OpenCloudOpsError
@@ -34,6 +35,7 @@ EXTEND_SECONDS: Final = 15.0
 # How long a Redis that failed is not asked again on the hot path.
 REST_SECONDS: Final = 1.0
 _ROUNDS: Final = 12
+_FINAL: Final = frozenset({"ok", "over", "rate"})
 _MAX_UNPOSTED: Final = 100_000
 _REDIS_GONE: Final = (redis.RedisError, OSError, TimeoutError)
 _POSTGRES_GONE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
@@ -51,8 +53,28 @@ class BudgetExceeded(OpenCloudOpsError):
         super().__init__(f"the budget of {self.budget.scope} {self.budget.entity_id} is used up")
 
 
+class RateLimited(OpenCloudOpsError):
+    """A rate limit has no room for a request now.
+
+    Attributes:
+        what: the column of `oco.rate_limits` that is used up.
+        most: its limit.
+        wait_seconds: until there may be room, if nothing else comes.
+    """
+
+    def __init__(self, claim: RateClaim, what: str, wait_seconds: float) -> None:
+        self.scope, self.entity_id = claim.limit.scope, claim.entity_id
+        self.what, self.wait_seconds = what, wait_seconds
+        self.most = int(getattr(claim.limit, what))
+        super().__init__(f"the rate limit of {self.scope} {self.entity_id} is used up")
+
+
 class BudgetUnavailable(OpenCloudOpsError):
     """No store can say whether a hard budget has room."""
+
+
+class _OthersWithoutRedis(Exception):
+    """Another gateway admits through PostgreSQL, so this one must, too."""
 
 
 class _SeedUnknown(Exception):
@@ -81,6 +103,7 @@ class BudgetKeeper:
     """Decides about admission. `run` keeps it informed and must be running.
 
     Args:
+        gateway_id: unique to this process.
         failure_mode: what hard budgets do when neither Redis nor PostgreSQL answers.
     """
 
@@ -89,6 +112,7 @@ class BudgetKeeper:
         scripts: Scripts,
         pool: "asyncpg.Pool[asyncpg.Record]",
         limits: Limits,
+        gateway_id: str,
         failure_mode: Literal["closed", "open"],
     ) -> None:
         self._scripts = scripts
@@ -96,7 +120,8 @@ class BudgetKeeper:
         self.limits = limits
         self._failure_mode = failure_mode
         self.holds = Holds()
-        self._fallback = PostgresAdmission(pool, self.holds)
+        self._fallback = PostgresAdmission(pool, self.holds, gateway_id)
+        self._local_rates = LocalRates()
         self._epoch = ""
         self._resting_until = 0.0
         self._was_gone = False
@@ -110,57 +135,66 @@ class BudgetKeeper:
         return not self._was_gone
 
     async def admit(
-        self, request_id: str, scopes: list[Scope], amount_nano: int, at: datetime
+        self,
+        request_id: str,
+        scopes: list[Scope],
+        amount_nano: int,
+        at: datetime,
+        tokens: int = 0,
     ) -> None:
-        """Hold a request's worst case in every budget that limits it.
+        """Count a request in its rate limits and hold its worst case in its budgets.
 
         Args:
             request_id: unique; names the hold until `settle` and `posted`.
             scopes: (scope, entity id) of everything that may be limited.
-            amount_nano: worst case in nano-dollars; 0 always passes.
+            amount_nano: worst case in nano-dollars; 0 passes every budget.
             at: arrival of the request, which decides the period.
+            tokens: what it is expected to use of a minute's tokens.
 
         Raises:
+            RateLimited: when a rate limit has no room; nothing is held then.
             BudgetExceeded: when a budget has no room; nothing is held then.
             BudgetUnavailable: when it cannot be known and the failure mode is closed.
         """
-        if amount_nano == 0:
+        if not scopes:
             return
-        if not self.limits.loaded:
-            if self._failure_mode == "closed" and scopes:
-                raise BudgetUnavailable("budgets were not loaded yet")
+        if amount_nano and not self.limits.loaded and self._failure_mode == "closed":
+            raise BudgetUnavailable("budgets were not loaded yet")
+        claims = self.limits.claims(scopes, at) if amount_nano else []
+        rates = self.limits.rate_claims(scopes)
+        if not claims and not rates:
             return
-        claims = self.limits.claims(scopes, at)
-        if not claims:
-            return
-        hold = Hold(request_id, claims, amount_nano)
+        hold = Hold(request_id, claims, amount_nano if claims else 0, rates, tokens)
         verdict = await self._ask_redis(hold)
         if verdict is None:
-            await self._ask_postgres(hold)
+            await self._without_redis(hold)
         elif verdict.kind == "over":
             raise BudgetExceeded(
                 claims[verdict.which], verdict.spent_nano, verdict.held_nano, amount_nano
             )
+        elif verdict.kind == "rate":
+            raise RateLimited(rates[verdict.which], verdict.what, verdict.wait_ms / 1000)
         else:
             self.holds.add(hold)
 
-    async def settle(self, request_id: str, amount_nano: int) -> None:
-        """Shrink a hold to what the request cost; 0 ends it. Never raises for a gone Redis."""
+    def settle(self, request_id: str, amount_nano: int, tokens: int = 0) -> None:
+        """Shrink a hold to what the request cost; 0 ends it. Never waits, never raises.
+
+        Args:
+            request_id: of the request that ended.
+            amount_nano: what it cost.
+            tokens: what it used of a minute's tokens.
+        """
         hold = self.holds.get(request_id)
         if hold is None:
             return
-        hold.amount_nano, hold.settled = amount_nano, True
-        if amount_nano == 0:
+        more_tokens = tokens - hold.tokens if hold.rates else 0
+        hold.amount_nano, hold.settled = amount_nano if hold.claims else 0, True
+        if hold.amount_nano == 0:
             self.holds.remove(request_id)
-        if self._was_gone:
-            return  # told when Redis is back: every hold is told then
-        try:
-            await self._scripts.hold(hold)
-            if amount_nano and self.holds.get(request_id) is not hold:
-                # Its row was committed meanwhile: what was just told must not stay behind.
-                await self._scripts.hold(Hold(request_id, hold.claims, 0, settled=True))
-        except _REDIS_GONE as error:
-            self._rest(error)
+        self._local_rates.ended(request_id, hold.rates, more_tokens)
+        if not self._was_gone:  # else every hold is told when Redis is back
+            self._scripts.settle(hold, more_tokens, self._rest)
 
     async def posted(self, ids: Iterable[str], spent: Iterable[Posted]) -> None:
         """End the holds of requests whose rows are committed; repeating it changes nothing."""
@@ -199,7 +233,7 @@ class BudgetKeeper:
         try:
             for _ in range(_ROUNDS):
                 verdict = await self._scripts.admit(hold, self._epoch, seeds)
-                if verdict.kind in {"ok", "over"}:
+                if verdict.kind in _FINAL:
                     return verdict
                 if verdict.kind == "epoch":
                     await self._tell_all(verdict.epoch)
@@ -223,22 +257,23 @@ class BudgetKeeper:
             _log.warning("budget_seed_unknown", reason=type(error).__name__)
             raise _SeedUnknown from None
 
-    async def _ask_postgres(self, hold: Hold) -> None:
+    async def _without_redis(self, hold: Hold) -> None:
+        no_room = self._local_rates.admit(hold.request_id, hold.rates, hold.tokens)
+        if no_room is not None:
+            raise RateLimited(hold.rates[no_room.which], no_room.what, no_room.wait_seconds)
         try:
-            over = await self._fallback.admit(hold)
-        except LeaseTaken:
-            raise BudgetUnavailable(
-                "Redis is gone and another gateway admits for this budget; try again shortly"
-            ) from None
+            over = await self._fallback.admit(hold) if hold.claims else None
         except _POSTGRES_GONE as error:
             _log.warning("budget_store_gone", reason=type(error).__name__)
             if self._failure_mode == "closed":
+                self._local_rates.ended(hold.request_id, hold.rates, -hold.tokens)
                 raise BudgetUnavailable("neither Redis nor PostgreSQL answers") from None
-            self.holds.add(hold)
-            return
+            over = None
         if over is not None:
+            self._local_rates.ended(hold.request_id, hold.rates, -hold.tokens)
             claim, spent, held = over
             raise BudgetExceeded(claim, spent, held, hold.amount_nano)
+        self.holds.add(hold)
 
     async def _tell_all(self, epoch: str) -> None:
         async with self._telling:
@@ -265,6 +300,8 @@ class BudgetKeeper:
         while True:
             try:
                 await self.limits.refresh(self._pool)
+                if not self._was_gone and await self._fallback.others_without_redis():
+                    self._rest(_OthersWithoutRedis())
             except _POSTGRES_GONE as error:
                 _log.warning("budgets_not_refreshed", reason=type(error).__name__)
             await asyncio.sleep(REFRESH_SECONDS)
@@ -274,10 +311,8 @@ class BudgetKeeper:
         while True:
             await asyncio.sleep(BEAT_SECONDS)
             try:
-                if time.monotonic() < self._resting_until:
+                if self._was_gone and not await self._can_return():
                     continue
-                if self._was_gone:
-                    await self._welcome_back()
                 epoch = await self._scripts.epoch()
                 if epoch is None:
                     await self._scripts.begin_epoch()
@@ -299,22 +334,44 @@ class BudgetKeeper:
             if not hold.settled and self.holds.get(hold.request_id) is hold:
                 await self._scripts.hold(hold)
 
-    async def _welcome_back(self) -> None:
-        # What Redis remembers may be old, and requests were admitted without it: a new epoch makes
-        # every gateway tell its holds, and every counter be seeded from PostgreSQL.
-        await self._scripts.begin_epoch()
-        epoch = await self._scripts.epoch()
-        if epoch is not None:
+    async def _can_return(self) -> bool:
+        """Go back to Redis once it answers every gateway; until then, keep the books."""
+        answers = time.monotonic() >= self._resting_until and await self._redis_pings()
+        try:
+            await self._fallback.tell(redis_answers=answers)
+            if not answers or await self._fallback.others_without_redis():
+                return False
+            # What Redis remembers may be old, and requests were admitted without it: a new epoch
+            # makes every gateway tell its holds, and every counter be seeded from PostgreSQL.
+            await self._scripts.begin_epoch()
+            epoch = await self._scripts.epoch()
+            if epoch is None:
+                return False
             await self._tell_all(epoch)
-        self._was_gone = False
-        await self._fallback.release()
-        _log.info("redis_is_back", holds=len(self.holds))
+            self._was_gone = False
+            self._local_rates.clear()
+            _log.info("redis_is_back", holds=len(self.holds))
+            await self._fallback.leave()
+        except _POSTGRES_GONE as error:
+            _log.warning("budget_books_not_kept", reason=type(error).__name__)
+            return False
+        return True
+
+    async def _redis_pings(self) -> bool:
+        try:
+            await self._scripts.epoch()
+        except _REDIS_GONE as error:
+            self._rest(error)
+            return False
+        return True
 
     def _rest(self, error: Exception) -> None:
         if not self._was_gone:
             _log.warning("redis_is_gone", reason=type(error).__name__)
+            self._fallback.enter()
         self._was_gone = True
-        self._resting_until = time.monotonic() + REST_SECONDS
+        if not isinstance(error, _OthersWithoutRedis):
+            self._resting_until = time.monotonic() + REST_SECONDS
 
     def status(self) -> dict[str, Any]:
         """What `/readyz` says about budgets."""

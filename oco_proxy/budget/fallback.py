@@ -1,15 +1,17 @@
-"""Admission in PostgreSQL, for as long as Redis is gone.
+"""Admission in PostgreSQL, for as long as Redis is gone for any gateway.
 
-A lease (a session's advisory lock) on a budget makes one gateway process the only one that admits
-for it; the process adds what it holds itself to what PostgreSQL has recorded. Other processes wait
-briefly and then say that the budget cannot be checked. Leases end with the connection, so those of
-a crashed gateway end with it.
+Every gateway writes down what it holds (`oco.budget_reservations`), and says that it does without
+Redis (`oco.budget_fallbacks`), so that those that still reach Redis stop admitting there. After a
+moment in which everybody has noticed, each admission is one transaction: the budget's row locked,
+what PostgreSQL has recorded, what the other gateways hold, what this one holds.
 
-What this cannot see: requests that other gateways had in flight when Redis went away. They were
-reserved in Redis alone.
+What this cannot see: requests in flight of a gateway that reaches neither Redis nor PostgreSQL.
 """
 
 import asyncio
+import time
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Final
 
 import asyncpg
@@ -17,27 +19,89 @@ import asyncpg
 from oco_proxy.budget.holds import Hold, Holds
 from oco_proxy.budget.limits import Claim
 from oco_proxy.budget.spending import current_spend
-from oco_warehouse.database import lock_key
-from oco_warehouse.money import to_nano
+from oco_warehouse.money import from_nano, to_nano
 
-LEASE_WAIT_SECONDS: Final = 2.0
-_RETRY_SECONDS: Final = 0.1
+# Longer than a gateway needs to find Redis or an entry of another gateway: a refresh and a timeout.
+NOTICE_SECONDS: Final = 1.5
+# A gateway without Redis says so several times a second; one that is silent for this long is gone.
+FRESH_SECONDS: Final = 5
 _TIMEOUT_SECONDS: Final = 5.0
 
+_SAY: Final = """
+INSERT INTO oco.budget_fallbacks (gateway_id, redis_answers) VALUES ($1, $2)
+ON CONFLICT (gateway_id) DO UPDATE SET redis_answers = $2, told_at = now()
+"""
+_WITHOUT_REDIS: Final = f"""
+SELECT EXISTS (
+    SELECT FROM oco.budget_fallbacks
+    WHERE gateway_id <> $1 AND NOT redis_answers
+      AND told_at > now() - interval '{FRESH_SECONDS} seconds'
+)
+"""  # noqa: S608
+_FORGET_OTHERS: Final = """
+DELETE FROM oco.budget_reservations WHERE told_at < now() - interval '1 day'
+"""
+_WRITE: Final = """
+INSERT INTO oco.budget_reservations (budget_id, period_start, gateway_id, running_usd, settled_usd)
+VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (budget_id, period_start, gateway_id)
+DO UPDATE SET running_usd = $4, settled_usd = $5, told_at = now()
+"""
+# A crashed gateway's requests end with it; what they had cost is held until its spool is adopted.
+_HELD_BY_OTHERS: Final = """
+SELECT coalesce(sum(
+    settled_usd + CASE WHEN told_at > now() - interval '60 seconds' THEN running_usd ELSE 0 END
+), 0)
+FROM oco.budget_reservations
+WHERE budget_id = $1 AND period_start = $2 AND gateway_id <> $3
+  AND told_at > now() - interval '1 day'
+"""
 
-class LeaseTaken(Exception):
-    """Another gateway process admits for this budget."""
+_Key = tuple[str, datetime]
 
 
 class PostgresAdmission:
-    """Checks budgets against PostgreSQL. One statement at a time, on one connection."""
+    """Checks budgets against PostgreSQL, one admission of this process at a time."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", holds: Holds) -> None:
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", holds: Holds, gateway_id: str) -> None:
         self._pool = pool
         self._holds = holds
+        self._gateway_id = gateway_id
         self._turn = asyncio.Lock()
-        self._connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | None = None
-        self._leases: set[str] = set()
+        self._begins_at = 0.0
+        self._told = False
+
+    def enter(self) -> None:
+        """Redis is gone from now on."""
+        self._begins_at = time.monotonic() + NOTICE_SECONDS
+        self._told = False
+
+    async def others_without_redis(self) -> bool:
+        """Whether another gateway does without Redis, so that nobody may admit there.
+
+        Raises:
+            asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError: no answer.
+        """
+        return bool(
+            await self._pool.fetchval(_WITHOUT_REDIS, self._gateway_id, timeout=_TIMEOUT_SECONDS)
+        )
+
+    async def tell(self, *, redis_answers: bool) -> None:
+        """Write down that this gateway does without Redis, and everything that it holds.
+
+        Raises:
+            asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError: no answer.
+        """
+        async with (
+            self._turn,
+            asyncio.timeout(_TIMEOUT_SECONDS),
+            self._pool.acquire() as connection,
+            connection.transaction(),
+        ):
+            await connection.execute(_SAY, self._gateway_id, redis_answers)
+            await connection.execute(_FORGET_OTHERS)
+            await self._write(connection, self._sums(self._holds))
+            self._told = True
 
     async def admit(self, hold: Hold) -> tuple[Claim, int, int] | None:
         """Check every budget and take the hold into the book.
@@ -46,45 +110,72 @@ class PostgresAdmission:
             None when admitted, else (claim, spent, held) in nano-dollars where there is no room.
 
         Raises:
-            LeaseTaken: when another process admits for one of the budgets.
+            asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError: no answer.
+        """
+        await asyncio.sleep(max(0.0, self._begins_at - time.monotonic()))
+        if not self._told:
+            await self.tell(redis_answers=False)
+        async with (
+            self._turn,
+            asyncio.timeout(_TIMEOUT_SECONDS),
+            self._pool.acquire() as connection,
+            connection.transaction(),
+        ):
+            for claim in hold.claims:
+                # The lock that the ledger takes too: rows and what is spent stand still.
+                await connection.execute(
+                    "SELECT FROM oco.budgets WHERE id = $1 FOR NO KEY UPDATE", claim.budget.id
+                )
+                own = self._holds.held(claim)
+                others = await connection.fetchval(
+                    _HELD_BY_OTHERS, claim.budget.id, claim.period.start, self._gateway_id
+                )
+                spent = to_nano(await current_spend(connection, claim.budget, claim.period))
+                held = own + to_nano(others)
+                if spent + held + hold.amount_nano > claim.budget.limit_nano:
+                    return claim, spent, held
+            keys = {(claim.budget.id, claim.period.start) for claim in hold.claims}
+            sums = self._sums([*self._holds, hold])
+            await self._write(connection, {key: sums[key] for key in keys})
+        self._holds.add(hold)
+        return None
+
+    async def leave(self) -> None:
+        """Redis answers everybody again and has heard of every hold.
+
+        Raises:
             asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError: no answer.
         """
         async with self._turn, asyncio.timeout(_TIMEOUT_SECONDS):
-            connection = await self._leased()
+            await self._pool.execute(
+                "WITH gone AS (DELETE FROM oco.budget_fallbacks WHERE gateway_id = $1) "
+                "DELETE FROM oco.budget_reservations WHERE gateway_id = $1",
+                self._gateway_id,
+            )
+
+    def _sums(self, holds: Iterable[Hold]) -> dict[_Key, tuple[int, int]]:
+        """(running, settled) nano-dollars by budget and period."""
+        sums: dict[_Key, tuple[int, int]] = {}
+        for hold in holds:
             for claim in hold.claims:
-                await self._lease(connection, claim)
-                # The own holds first: a row written in between then counts twice, not never.
-                held = self._holds.held(claim)
-                spent = to_nano(await current_spend(connection, claim.budget, claim.period))
-                if spent + held + hold.amount_nano > claim.budget.limit_nano:
-                    return claim, spent, held
-            self._holds.add(hold)
-            return None
+                key = (claim.budget.id, claim.period.start)
+                running, settled = sums.get(key, (0, 0))
+                if hold.settled:
+                    settled += hold.amount_nano
+                else:
+                    running += hold.amount_nano
+                sums[key] = running, settled
+        return sums
 
-    async def release(self) -> None:
-        """End all leases: Redis answers again and has heard of every hold."""
-        async with self._turn:
-            connection, self._connection = self._connection, None
-            self._leases.clear()
-            if connection is not None:
-                connection.terminate()
-                await self._pool.release(connection)
-
-    async def _leased(self) -> "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]":
-        if self._connection is None or self._connection.is_closed():
-            self._leases.clear()
-            self._connection = await self._pool.acquire(timeout=_TIMEOUT_SECONDS)
-        return self._connection
-
-    async def _lease(
-        self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]", claim: Claim
+    async def _write(
+        self,
+        connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]",
+        sums: dict[_Key, tuple[int, int]],
     ) -> None:
-        if claim.budget.id in self._leases:
-            return
-        deadline = asyncio.get_running_loop().time() + LEASE_WAIT_SECONDS
-        key = lock_key(f"oco.budget.{claim.budget.id}")
-        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", key):
-            if asyncio.get_running_loop().time() > deadline:
-                raise LeaseTaken(claim.budget.id)
-            await asyncio.sleep(_RETRY_SECONDS)
-        self._leases.add(claim.budget.id)
+        await connection.executemany(
+            _WRITE,
+            [
+                (*key, self._gateway_id, from_nano(running), from_nano(settled))
+                for key, (running, settled) in sorted(sums.items())
+            ],
+        )

@@ -1,11 +1,17 @@
--- Puts one hold into its budgets without asking whether it fits: a settlement replaces what was
--- reserved by what it cost, a gateway tells again what it holds, a heartbeat moves the expiry.
--- KEYS: for each budget its hash, its holds, their expiries.
--- ARGV: request id, nano-dollars, lifetime in ms, then for each budget the moment its keys expire.
+-- Puts one hold into its budgets and rate limits without asking whether it fits: a settlement
+-- replaces what was reserved by what it cost, a gateway tells again what it holds, a heartbeat moves
+-- the expiry.
+-- KEYS: for each budget its hash, its holds, their expiries; then for each rate limit its window and
+--       the requests under way.
+-- ARGV: request id, nano-dollars, lifetime in ms, number of budgets, 1 if the request has ended,
+--       tokens used beyond those expected, then for each budget the moment its keys expire, then for
+--       each rate limit 1 if it bounds the requests at once.
 local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
-local id, amount, expires = ARGV[1], tonumber(ARGV[2]), now + tonumber(ARGV[3])
-for i = 1, #KEYS / 3 do
+local id, amount, lifetime = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local count, ended, tokens = tonumber(ARGV[4]), ARGV[5] == '1', tonumber(ARGV[6])
+local expires = string.format('%.0f', now + lifetime)
+for i = 1, count do
     local base, holds, expiries = KEYS[3 * i - 2], KEYS[3 * i - 1], KEYS[3 * i]
     local before = tonumber(redis.call('HGET', holds, id) or '0')
     if amount == 0 then
@@ -13,13 +19,25 @@ for i = 1, #KEYS / 3 do
         redis.call('ZREM', expiries, id)
     else
         redis.call('HSET', holds, id, ARGV[2])
-        redis.call('ZADD', expiries, string.format('%.0f', expires), id)
+        redis.call('ZADD', expiries, expires, id)
     end
     if amount ~= before then
         redis.call('HINCRBY', base, 'held', string.format('%.0f', amount - before))
     end
     for _, key in ipairs({base, holds, expiries}) do
-        redis.call('PEXPIREAT', key, ARGV[3 + i])
+        redis.call('PEXPIREAT', key, ARGV[6 + i])
+    end
+end
+for i = 1, (#KEYS - 3 * count) / 2 do
+    local window, running = KEYS[3 * count + 2 * i - 1], KEYS[3 * count + 2 * i]
+    if tokens ~= 0 and redis.call('EXISTS', window) == 1 then
+        redis.call('HINCRBY', window, 'tokens', string.format('%.0f', tokens))
+    end
+    if ended then
+        redis.call('ZREM', running, id)
+    elseif ARGV[6 + count + i] == '1' then
+        redis.call('ZADD', running, expires, id)
+        redis.call('PEXPIRE', running, string.format('%.0f', 2 * lifetime))
     end
 end
 return 'ok'

@@ -1,23 +1,28 @@
 """What this process holds: every request that was admitted and is not yet a row in PostgreSQL."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from oco_proxy.budget.limits import Claim
+from oco_proxy.budget.rates import RateClaim
 
 
 @dataclass(slots=True)
 class Hold:
-    """An amount that several budgets keep back for one request.
+    """An amount that several budgets keep back for one request, and its place in rate limits.
 
     Attributes:
         amount_nano: the worst case while the request lasts, then what it cost.
+        rates: rate limits that count it until it has ended.
+        tokens: what it is expected to use of a minute's tokens.
         settled: the request has ended and its record is in the spool.
     """
 
     request_id: str
     claims: list[Claim]
     amount_nano: int
+    rates: list[RateClaim] = field(default_factory=list)
+    tokens: int = 0
     settled: bool = False
 
 

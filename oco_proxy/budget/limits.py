@@ -1,5 +1,6 @@
-"""The budgets of the warehouse as this process knows them, at most half a second old."""
+"""Budgets and rate limits as this process knows them, at most half a second old."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -9,6 +10,13 @@ import asyncpg
 import structlog
 
 from oco_proxy.budget.periods import Period, period_at
+from oco_proxy.budget.rates import (
+    EVERYONE,
+    RATE_COLUMNS,
+    RateClaim,
+    RateLimit,
+    rate_limit_from_row,
+)
 from oco_warehouse.errors import InvalidInputError
 from oco_warehouse.money import to_nano
 
@@ -80,22 +88,25 @@ class Claim:
 
 
 class Limits:
-    """Hard budgets by what they limit. `refresh` replaces all of them at once."""
+    """Hard budgets and rate limits by what they limit. `refresh` replaces all of them at once."""
 
     def __init__(self) -> None:
+        self._rates: dict[Scope, RateLimit] = {}
         self._by_scope: dict[Scope, tuple[Budget, ...]] = {}
         self._periods: dict[str, Period] = {}
         self.loaded = False
 
     async def refresh(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
-        """Read all enabled hard budgets; an unusable row is logged and refuses nothing."""
+        """Read all that is enabled; an unusable budget is logged and refuses nothing."""
+        limits = await pool.fetch(f"SELECT {RATE_COLUMNS} FROM oco.rate_limits WHERE enabled")  # noqa: S608
         rows = await pool.fetch(
             f"SELECT {BUDGET_COLUMNS} FROM oco.budgets WHERE enabled AND enforcement = 'hard'"  # noqa: S608
         )
-        self.replace(budget_from_row(row) for row in rows)
+        self.replace(map(budget_from_row, rows), map(rate_limit_from_row, limits))
 
-    def replace(self, budgets: Any) -> None:
-        """Take these budgets instead of the known ones."""
+    def replace(self, budgets: Iterable[Budget], limits: Iterable[RateLimit] = ()) -> None:
+        """Take these instead of the known ones."""
+        self._rates = {(limit.scope, limit.entity_id): limit for limit in limits}
         by_scope: dict[Scope, tuple[Budget, ...]] = {}
         for budget in budgets:
             key = (budget.scope, budget.entity_id)
@@ -119,4 +130,16 @@ class Limits:
                         continue
                     self._periods[budget.id] = period
                 claims.append(Claim(budget, period))
-        return sorted(claims, key=lambda claim: claim.budget.id)
+        claims.sort(key=lambda claim: claim.budget.id)
+        return claims
+
+    def rate_claims(self, scopes: list[Scope]) -> list[RateClaim]:
+        """Every rate limit that a request counts in: an entity's own one before everyone's."""
+        if not self._rates:
+            return []
+        found = []
+        for scope, entity in scopes:
+            limit = self._rates.get((scope, entity)) or self._rates.get((scope, EVERYONE))
+            if limit is not None:
+                found.append(RateClaim(limit, entity))
+        return found

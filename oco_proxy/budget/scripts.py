@@ -1,21 +1,22 @@
 """Redis' side of the budgets: keys, scripts and what they answer. No decision is made here."""
 
+import hashlib
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib import resources
 from typing import Any, Final
 
-import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.exceptions import ResponseError
 
 from oco_proxy.budget.holds import Hold
 from oco_proxy.budget.limits import Claim
+from oco_proxy.budget.rates import RateClaim
+from oco_proxy.budget.redis_link import Argument, RedisLink
 
 # Answers come in well under a millisecond; a Redis that needs longer is treated as gone.
 TIMEOUT_SECONDS: Final = 0.5
-MAX_CONNECTIONS: Final = 64
 # A gateway says every few seconds that its requests still run, so the holds of a crashed one end.
 RESERVATION_MS: Final = 60_000
 # What was spent stays held until its row is written, however long PostgreSQL is away.
@@ -23,6 +24,7 @@ SETTLED_MS: Final = 24 * 3600 * 1000
 # A Redis without memory admits nobody for as long as every gateway needs to tell what it holds.
 GRACE_MS: Final = 600
 _KEPT_AFTER_PERIOD: Final = timedelta(days=2)
+_NO_LIMIT: Final = -1
 
 # One hash tag: all keys of one script lie in one slot of a cluster.
 _PREFIX: Final = "oco:{budgets}"
@@ -34,8 +36,9 @@ class Verdict:
     """What the admission script said.
 
     Attributes:
-        kind: ok, epoch, wait, seed or over.
-        which: index of the claim that is meant, for seed and over.
+        kind: ok, epoch, wait, seed, over or rate.
+        which: index of the claim that is meant, for seed, over and rate.
+        what: the rate that is used up.
     """
 
     kind: str
@@ -44,75 +47,114 @@ class Verdict:
     which: int = 0
     spent_nano: int = 0
     held_nano: int = 0
+    what: str = ""
 
 
-def connect(url: str) -> "redis.asyncio.Redis":
-    """A client with a bounded, waiting pool; the caller closes it."""
-    pool = redis.asyncio.BlockingConnectionPool.from_url(
-        url,
-        max_connections=MAX_CONNECTIONS,
-        timeout=TIMEOUT_SECONDS,
-        socket_timeout=TIMEOUT_SECONDS,
-        socket_connect_timeout=TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 1),
-        decode_responses=True,
-    )
-    return redis.asyncio.Redis.from_pool(pool)
+_OK: Final = Verdict("ok")
+
+
+class _Script:
+    """A script that Redis knows by its hash once it has seen it."""
+
+    def __init__(self, link: RedisLink, name: str) -> None:
+        self._link = link
+        self._text = resources.files("oco_proxy.budget").joinpath(name).read_text("utf-8")
+        # Redis names a script by its SHA-1; nothing rests on it being hard to forge.
+        self._hash = hashlib.sha1(self._text.encode(), usedforsecurity=False).hexdigest()
+
+    async def run(self, keys: list[str], arguments: list[Argument]) -> Any:
+        try:
+            return await self._link.execute("EVALSHA", self._hash, len(keys), *keys, *arguments)
+        except ResponseError as error:
+            if not _is_unknown(error):
+                raise
+        return await self._link.execute("EVAL", self._text, len(keys), *keys, *arguments)
+
+    def post(
+        self,
+        keys: list[str],
+        arguments: list[Argument],
+        on_failure: Callable[[Exception], None],
+    ) -> None:
+        """Run without waiting."""
+
+        def failed(error: Exception) -> None:
+            if _is_unknown(error):
+                whole = ("EVAL", self._text, len(keys), *keys, *arguments)
+                self._link.post(whole, on_failure)
+            else:
+                on_failure(error)
+
+        self._link.post(("EVALSHA", self._hash, len(keys), *keys, *arguments), failed)
 
 
 class Scripts:
-    """The three scripts. Every method may raise `redis.RedisError`, OSError or TimeoutError."""
+    """The three scripts.
 
-    def __init__(self, client: "redis.asyncio.Redis") -> None:
-        self._client = client
-        folder = resources.files("oco_proxy.budget")
-        self._admission, self._hold, self._posting = (
-            client.register_script(folder.joinpath(name).read_text("utf-8"))
-            for name in ("admission.lua", "hold.lua", "posting.lua")
-        )
+    Every coroutine may raise `redis.RedisError`: Redis is gone or refuses.
+    """
+
+    def __init__(self, link: RedisLink) -> None:
+        self._link = link
+        self._admission = _Script(link, "admission.lua")
+        self._hold = _Script(link, "hold.lua")
+        self._posting = _Script(link, "posting.lua")
 
     async def admit(self, hold: Hold, epoch: str, seeds: dict[str, int]) -> Verdict:
         """Check and reserve. `seeds` are nano-dollars by budget id, as PostgreSQL says."""
         keys = [EPOCH_KEY]
-        arguments: list[Any] = [epoch, uuid.uuid4().hex, GRACE_MS]
+        arguments: list[Argument] = [epoch, uuid.uuid4().hex, GRACE_MS]
         arguments += [hold.request_id, hold.amount_nano, RESERVATION_MS]
+        arguments += [len(hold.claims), hold.tokens]
         for claim in hold.claims:
             keys += _keys(claim)
             seed = seeds.get(claim.budget.id, -1)
             arguments += [claim.budget.limit_nano, seed, _expiry(claim)]
-        kind, *rest = await self._admission(keys=keys, args=arguments)
+        for rate in hold.rates:
+            keys += _rate_keys(rate)
+            limit = rate.limit
+            for most in (
+                limit.requests_per_minute,
+                limit.tokens_per_minute,
+                limit.concurrent_requests,
+            ):
+                arguments.append(_NO_LIMIT if most is None else most)
+        kind, *rest = await self._admission.run(keys, arguments)
+        if kind == "ok":
+            return _OK
         if kind == "epoch":
             return Verdict(kind, epoch=rest[0])
         if kind == "wait":
             return Verdict(kind, wait_ms=int(rest[0]))
         if kind == "seed":
             return Verdict(kind, which=int(rest[0]) - 1)
-        if kind == "over":
-            which, spent, held = map(int, rest)
-            return Verdict(kind, which=which - 1, spent_nano=spent, held_nano=held)
-        return Verdict("ok")
+        if kind == "rate":
+            return Verdict(kind, which=int(rest[0]) - 1, what=rest[1], wait_ms=int(rest[2]))
+        which, spent, held = map(int, rest)
+        return Verdict(kind, which=which - 1, spent_nano=spent, held_nano=held)
 
     async def hold(self, hold: Hold) -> None:
         """Make Redis hold what this process says that it holds."""
-        keys = [key for claim in hold.claims for key in _keys(claim)]
-        lifetime = SETTLED_MS if hold.settled else RESERVATION_MS
-        expiries = [_expiry(claim) for claim in hold.claims]
-        await self._hold(keys=keys, args=[hold.request_id, hold.amount_nano, lifetime, *expiries])
+        await self._hold.run(*_hold_arguments(hold, 0))
+
+    def settle(self, hold: Hold, more_tokens: int, on_failure: Callable[[Exception], None]) -> None:
+        """Say that a request has ended, without waiting: nothing overtakes it on the way."""
+        self._hold.post(*_hold_arguments(hold, more_tokens), on_failure)
 
     async def post(self, claim_keys: list[str], spent: int, expiry: int, ids: list[str]) -> None:
         """End the holds of recorded requests and raise what is spent."""
-        await self._posting(keys=claim_keys, args=[spent, expiry, *ids])
+        await self._posting.run(claim_keys, [spent, expiry, *ids])
 
     async def epoch(self) -> str | None:
         """The current epoch; None when Redis has none."""
-        epoch = await self._client.hget(EPOCH_KEY, "id")
+        epoch = await self._link.execute("HGET", EPOCH_KEY, "id")
         return None if epoch is None else str(epoch)
 
     async def begin_epoch(self) -> None:
         """Make every gateway tell again what it holds, and every counter be seeded again."""
-        seconds, micros = await self._client.time()
-        born = seconds * 1000 + micros // 1000
-        await self._client.hset(EPOCH_KEY, mapping={"id": uuid.uuid4().hex, "born": born})
+        seconds, micros = await self._link.execute("TIME")
+        born = int(seconds) * 1000 + int(micros) // 1000
+        await self._link.execute("HSET", EPOCH_KEY, "id", uuid.uuid4().hex, "born", born)
 
 
 def posting_keys(budget_id: str, period_start: datetime) -> list[str]:
@@ -121,14 +163,34 @@ def posting_keys(budget_id: str, period_start: datetime) -> list[str]:
     return [base, f"{base}:holds", f"{base}:expiries"]
 
 
+def keys_expire_at(period_end: datetime) -> int:
+    """When the keys of a period go, in ms since the epoch."""
+    return int((period_end + _KEPT_AFTER_PERIOD).timestamp() * 1000)
+
+
+def _hold_arguments(hold: Hold, more_tokens: int) -> tuple[list[str], list[Argument]]:
+    keys = [key for claim in hold.claims for key in _keys(claim)]
+    keys += [key for rate in hold.rates for key in _rate_keys(rate)]
+    lifetime = SETTLED_MS if hold.settled else RESERVATION_MS
+    arguments: list[Argument] = [hold.request_id, hold.amount_nano, lifetime, len(hold.claims)]
+    arguments += [int(hold.settled), more_tokens]
+    arguments += [_expiry(claim) for claim in hold.claims]
+    arguments += [int(rate.limit.concurrent_requests is not None) for rate in hold.rates]
+    return keys, arguments
+
+
 def _keys(claim: Claim) -> list[str]:
     return posting_keys(claim.budget.id, claim.period.start)
+
+
+def _rate_keys(claim: RateClaim) -> list[str]:
+    base = f"{_PREFIX}:rate:{claim.limit.id}:{claim.entity_id}"
+    return [base, f"{base}:running"]
 
 
 def _expiry(claim: Claim) -> int:
     return keys_expire_at(claim.period.end)
 
 
-def keys_expire_at(period_end: datetime) -> int:
-    """When the keys of a period go, in ms since the epoch."""
-    return int((period_end + _KEPT_AFTER_PERIOD).timestamp() * 1000)
+def _is_unknown(error: Exception) -> bool:
+    return isinstance(error, ResponseError) and str(error).startswith("NOSCRIPT")

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from oco_proxy.budget.admission import BudgetExceeded
+from oco_proxy.budget.admission import BudgetExceeded, RateLimited
 from oco_proxy.middleware.problems import problem_body
 from oco_proxy.proxy.headers import RawHeaders
 from oco_warehouse.money import format_usd
@@ -110,6 +110,26 @@ def over_budget(error: BudgetExceeded, now: datetime) -> Refusal:
         },
         retry_after=max(1, ceil((resets_at - now).total_seconds())),
         retry=False,
+    )
+
+
+def rate_limited(error: RateLimited) -> Refusal:
+    """The refusal of a request that comes too soon; SDKs repeat it by themselves."""
+    wait = max(1, ceil(error.wait_seconds))
+    what = error.what.replace("_", " ")
+    return Refusal(
+        429,
+        "rate_limited",
+        f"The limit of {error.most} {what} of {error.scope} {error.entity_id} is reached; "
+        f"try again in {wait} s.",
+        {
+            "scope": error.scope,
+            "entity_id": error.entity_id,
+            "limit": error.what,
+            "limit_value": error.most,
+            "retry_after_seconds": wait,
+        },
+        retry_after=wait,
     )
 
 

@@ -1,8 +1,8 @@
 """Passes an answer on as it comes, meters a side copy, and settles before the last byte leaves.
 
 Settlement happens exactly once a call, whatever ends it: the answer's end, a provider that breaks
-off, a client that leaves, or the server's own shutdown. The record goes to the spool without an
-await, so nothing can cancel it halfway.
+off, a client that leaves, or the server's own shutdown. It has no await, so nothing can cancel it
+halfway.
 """
 
 import asyncio
@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import anyio
 import structlog
 
 from oco_proxy.proxy import dialects
@@ -30,7 +29,6 @@ from oco_warehouse.money import to_nano
 _log = structlog.get_logger(__name__)
 
 CLIENT_CLOSED: Final = 499
-_SETTLE_SECONDS: Final = 5.0
 _NO_BODY: Final = frozenset({204, 304})
 
 
@@ -115,18 +113,15 @@ async def relay(services: Services, call: Call, receive: Any, send: Any) -> None
         async with _watched(services, call, receive):
             await _forward(services, call, send)
     except UpstreamFailure as failure:
-        await _settle_failure(services, call, failure)
+        _settle_failure(services, call, failure)
         raise Refusal(failure.status, failure.error_type, f"The call failed: {failure}.") from None
     except TimeoutError:
         # The drain's bound: the client left and the provider still talks.
-        await _settle(services, call, _gone(call, cut=True), Metered())
+        _settle(services, call, _gone(call, cut=True), Metered())
     finally:
         if not call.recorded:
             # Cancelled by the server's shutdown, or something unforeseen.
-            with anyio.CancelScope(shield=True):
-                await _settle(
-                    services, call, _gone(call, cut=True, why="gateway_stopped"), Metered()
-                )
+            _settle(services, call, _gone(call, cut=True, why="gateway_stopped"), Metered())
 
 
 async def _forward(services: Services, call: Call, send: Any) -> None:
@@ -135,7 +130,7 @@ async def _forward(services: Services, call: Call, send: Any) -> None:
         body = _Body(call, answer)
         call.first_byte_ms = call.elapsed_ms()
         if body.expected == 0:
-            await _finish(services, call, answer, body)
+            _finish(services, call, answer, body)
         headers = for_client(answer.headers, without=body.dropped_headers)
         headers.append((REQUEST_ID, call.facts.request_id.encode()))
         await _send(
@@ -145,7 +140,7 @@ async def _forward(services: Services, call: Call, send: Any) -> None:
             async for fragment in answer.fragments():
                 out = body.take(fragment)
                 if body.is_last and not call.recorded:
-                    await _finish(services, call, answer, body)
+                    _finish(services, call, answer, body)
                 if out:
                     await _send(
                         call, send, {"type": "http.response.body", "body": out, "more_body": True}
@@ -153,31 +148,30 @@ async def _forward(services: Services, call: Call, send: Any) -> None:
         except (UpstreamFailure, TimeoutError) as failure:
             # Returning without a last body part makes the server cut the client's connection: the
             # client must not take half an answer for a whole one.
-            await _cut_short(services, call, answer, body, failure)
+            _cut_short(services, call, answer, body, failure)
             return
         except BaseException:
-            with anyio.CancelScope(shield=True):
-                await _cut_short(services, call, answer, body, None)
+            _cut_short(services, call, answer, body, None)
             raise
         if not call.recorded:
-            await _finish(services, call, answer, body)
+            _finish(services, call, answer, body)
         await _send(call, send, {"type": "http.response.body", "body": body.rest()})
 
 
-async def _finish(services: Services, call: Call, answer: Answer, body: _Body) -> None:
+def _finish(services: Services, call: Call, answer: Answer, body: _Body) -> None:
     """The answer is complete: record it, then let its last byte go."""
     error_type = f"http_{answer.status}" if answer.status >= 400 else None
-    await _record(services, call, answer, body, error_type, cut=False)
+    _record(services, call, answer, body, error_type, cut=False)
 
 
-async def _cut_short(
+def _cut_short(
     services: Services, call: Call, answer: Answer, body: _Body, failure: Exception | None
 ) -> None:
     error_type = failure.error_type if isinstance(failure, UpstreamFailure) else "gateway_stopped"
-    await _record(services, call, answer, body, error_type, cut=True)
+    _record(services, call, answer, body, error_type, cut=True)
 
 
-async def _record(
+def _record(
     services: Services,
     call: Call,
     answer: Answer,
@@ -195,10 +189,10 @@ async def _record(
         cut=cut,
         answer_bytes=body.decoded,
     )
-    await _settle(services, call, ending, body.meter.finish())
+    _settle(services, call, ending, body.meter.finish())
 
 
-async def _settle_failure(services: Services, call: Call, failure: UpstreamFailure) -> None:
+def _settle_failure(services: Services, call: Call, failure: UpstreamFailure) -> None:
     ending = Ending(
         status=failure.status,
         latency_ms=call.elapsed_ms(),
@@ -207,7 +201,7 @@ async def _settle_failure(services: Services, call: Call, failure: UpstreamFailu
         answered=False,
         reached=failure.reached,
     )
-    await _settle(services, call, ending, Metered())
+    _settle(services, call, ending, Metered())
 
 
 def _gone(call: Call, *, cut: bool, why: str = "client_closed") -> Ending:
@@ -222,16 +216,14 @@ def _gone(call: Call, *, cut: bool, why: str = "client_closed") -> Ending:
     )
 
 
-async def _settle(services: Services, call: Call, ending: Ending, metered: Metered) -> None:
+def _settle(services: Services, call: Call, ending: Ending, metered: Metered) -> None:
     if call.recorded:
         return
     call.recorded = True
     record = to_record(call.facts, ending, metered, services.prices.table)
     services.spool.append(record)
     cost = 0 if record.cost_usd is None else to_nano(record.cost_usd)
-    with anyio.CancelScope(shield=True), suppress(TimeoutError):
-        async with asyncio.timeout(_SETTLE_SECONDS):
-            await services.keeper.settle(record.id, cost)
+    services.keeper.settle(record.id, cost, record.total_tokens or 0)
     _log.info(
         "call",
         request_id=record.id,

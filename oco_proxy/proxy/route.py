@@ -13,15 +13,15 @@ from uuid import uuid4
 import asyncpg
 import structlog
 
-from oco_proxy.budget.admission import BudgetExceeded, BudgetUnavailable
+from oco_proxy.budget.admission import BudgetExceeded, BudgetUnavailable, RateLimited
 from oco_proxy.proxy import dialects
 from oco_proxy.proxy.headers import REQUEST_ID, RawHeaders, for_upstream, header
 from oco_proxy.proxy.identity import InvalidToken, identify, read_tags
 from oco_proxy.proxy.providers import Provider
-from oco_proxy.proxy.refusals import Refusal, over_budget
+from oco_proxy.proxy.refusals import Refusal, over_budget, rate_limited
 from oco_proxy.proxy.relay import Call, relay
 from oco_proxy.proxy.request_body import RequestShape, ask_for_usage, read_shape
-from oco_proxy.proxy.settlement import CallFacts
+from oco_proxy.proxy.settlement import BYTES_PER_TOKEN, CallFacts
 from oco_proxy.services import Services
 from oco_warehouse.errors import InvalidInputError
 from oco_warehouse.money import to_nano
@@ -151,14 +151,14 @@ class ProxyRoute:
         )
 
     async def _admit(self, call: Call) -> None:
-        """Hold the worst case in every budget of the caller."""
+        """Count the call in the caller's rate limits, hold its worst case in the budgets."""
         services, facts = self._services, call.facts
         scopes = facts.identity.scopes()
         scopes += [(f"tag:{name}", value) for name, value in facts.tags.items()]
-        if not scopes or not facts.billed:
+        if not scopes:
             return
         try:
-            amount = self._worst_case(call)
+            amount = self._worst_case(call) if facts.billed else 0
             if amount is None and services.keeper.limits.claims(scopes, facts.arrived_at):
                 what = (
                     f"model {facts.shape.model!r}" if facts.shape else f"{facts.endpoint!r} calls"
@@ -169,9 +169,14 @@ class ProxyRoute:
                     f"The price of {what} is not known, so a hard budget of this caller cannot be "
                     "held; add it to model_pricing or make the budget soft.",
                 )
-            await services.keeper.admit(facts.request_id, scopes, amount or 0, facts.arrived_at)
+            tokens = 0 if facts.shape is None else _expected_tokens(facts.shape)
+            await services.keeper.admit(
+                facts.request_id, scopes, amount or 0, facts.arrived_at, tokens
+            )
         except BudgetExceeded as error:
             raise over_budget(error, datetime.now(UTC)) from None
+        except RateLimited as error:
+            raise rate_limited(error) from None
         except BudgetUnavailable as error:
             raise Refusal(
                 503, "budget_unavailable", f"Budgets cannot be checked: {error}.", retry_after=1
@@ -220,6 +225,10 @@ def _output_bound(call: Call, shape: RequestShape, prices: PriceTiers) -> int:
         return shape.output_limit
     known = prices.max_output_tokens or call.provider.output_bound(shape.model)
     return known * shape.choices
+
+
+def _expected_tokens(shape: RequestShape) -> int:
+    return shape.input_bound // BYTES_PER_TOKEN + (shape.output_limit or 0)
 
 
 def _lacks_usage(target: Target, shape: RequestShape) -> bool:

@@ -19,6 +19,7 @@ from oco_proxy.serving import run_gateway
 from oco_proxy.standin import Standin, run_standin
 from oco_warehouse.database import Warehouse
 from oco_warehouse.settings import load_settings
+from oco_warehouse.tokens import hash_token
 
 WAIT_SECONDS = 20.0
 
@@ -111,6 +112,17 @@ def start(
 def gateway(start: Callable[..., Any]) -> Iterator[Gateway]:
     with start() as running:
         yield running
+
+
+@pytest.fixture
+def admin_headers(priced: Warehouse) -> dict[str, str]:
+    """What the API's administrator sends."""
+    priced.execute(
+        "INSERT INTO oco.api_tokens (name, token_hash, token_prefix, role) "
+        "VALUES ('admin', %s, 'oco_admin', 'admin')",
+        [hash_token("oco_admin_test")],
+    )
+    return {"Authorization": "Bearer oco_admin_test"}
 
 
 @contextmanager

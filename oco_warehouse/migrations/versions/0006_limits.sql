@@ -26,3 +26,32 @@ COMMENT ON COLUMN oco.rate_limits.enabled IS 'Whether it is enforced';
 COMMENT ON COLUMN oco.rate_limits.created_at IS 'When the row was made';
 COMMENT ON COLUMN oco.rate_limits.updated_at IS 'When the row was last changed';
 CREATE TRIGGER rate_limits_touch BEFORE UPDATE ON oco.rate_limits FOR EACH ROW EXECUTE FUNCTION oco.touch_updated_at();
+
+CREATE TABLE oco.budget_fallbacks (
+    gateway_id text PRIMARY KEY,
+    redis_answers boolean NOT NULL,
+    told_at timestamptz NOT NULL DEFAULT now()
+);
+
+COMMENT ON TABLE oco.budget_fallbacks IS 'Gateways that admit calls through PostgreSQL because Redis is gone; while there is a fresh one, all of them do';
+COMMENT ON COLUMN oco.budget_fallbacks.gateway_id IS 'Gateway process';
+COMMENT ON COLUMN oco.budget_fallbacks.redis_answers IS 'Whether Redis answers it again';
+COMMENT ON COLUMN oco.budget_fallbacks.told_at IS 'When it last said so';
+
+CREATE TABLE oco.budget_reservations (
+    budget_id text NOT NULL REFERENCES oco.budgets (id) ON DELETE CASCADE,
+    period_start timestamptz NOT NULL,
+    gateway_id text NOT NULL,
+    running_usd numeric NOT NULL,
+    settled_usd numeric NOT NULL,
+    told_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (budget_id, period_start, gateway_id)
+);
+
+COMMENT ON TABLE oco.budget_reservations IS 'What each gateway holds in each budget while Redis is gone';
+COMMENT ON COLUMN oco.budget_reservations.budget_id IS 'Budget';
+COMMENT ON COLUMN oco.budget_reservations.period_start IS 'Period of the budget';
+COMMENT ON COLUMN oco.budget_reservations.gateway_id IS 'Gateway process that holds it';
+COMMENT ON COLUMN oco.budget_reservations.running_usd IS 'Worst case of its calls under way';
+COMMENT ON COLUMN oco.budget_reservations.settled_usd IS 'Cost of its ended calls that are not yet rows';
+COMMENT ON COLUMN oco.budget_reservations.told_at IS 'When it last said so';
