@@ -22,7 +22,8 @@ select
     sum(cost_usd) as cost_usd,
     sum(input_cost_usd) as input_cost_usd,
     sum(output_cost_usd) as output_cost_usd,
-    sum(savings_usd) as savings_usd,
+    -- A dry run's savings were not saved.
+    sum(savings_usd) filter (where was_routed) as savings_usd,
     percentile_disc(0.5) within group (order by latency_ms) as latency_ms_p50,
     percentile_disc(0.95) within group (order by latency_ms) as latency_ms_p95
 from {{ ref('stg_api_requests') }}
