@@ -21,6 +21,7 @@ from oco_proxy.proxy.identity import Directory
 from oco_proxy.proxy.prices import PriceCache
 from oco_proxy.proxy.providers import Provider, load_providers
 from oco_proxy.proxy.upstream import Upstream
+from oco_proxy.router.book import RoutingBook
 from oco_warehouse.database import create_pool
 from oco_warehouse.settings import Settings
 
@@ -41,6 +42,7 @@ class Services:
     pool: "asyncpg.Pool[asyncpg.Record]"
     prices: PriceCache
     directory: Directory
+    routing: RoutingBook
     tokens: TokenBook
     keeper: BudgetKeeper
     spool: Spool
@@ -75,6 +77,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             pool=pool,
             prices=PriceCache(),
             directory=Directory(),
+            routing=RoutingBook(),
             tokens=TokenBook(pool),
             keeper=keeper,
             spool=spool,
@@ -89,6 +92,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 ("ledger", writer.run),
                 ("prices", lambda: services.prices.run(pool)),
                 ("directory", lambda: services.directory.run(pool)),
+                ("routing", lambda: services.routing.run(pool)),
             )
         ]
         try:
@@ -110,6 +114,7 @@ async def _prepare(services: Services) -> None:
         services.prices.refresh,
         services.directory.refresh,
         services.keeper.limits.refresh,
+        services.routing.refresh,
     ):
         try:
             await refresh(services.pool)

@@ -24,6 +24,7 @@ _OURS: Final = frozenset(
     | {b"x-oco-route"}
 )
 REQUEST_ID: Final = b"x-oco-request-id"
+ROUTED_MODEL: Final = b"x-oco-routed-model"
 
 
 def _named_by_connection(headers: Iterable[tuple[bytes, bytes]]) -> set[bytes]:

@@ -9,20 +9,21 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import structlog
 
 from oco_proxy.proxy import dialects
 from oco_proxy.proxy.decoding import Decoder, decoder_for
-from oco_proxy.proxy.headers import REQUEST_ID, RawHeaders, for_client, header
+from oco_proxy.proxy.headers import REQUEST_ID, ROUTED_MODEL, RawHeaders, for_client, header
 from oco_proxy.proxy.metering import Meter, Metered
 from oco_proxy.proxy.openai import UsageEventRemover
 from oco_proxy.proxy.providers import Provider
 from oco_proxy.proxy.refusals import Refusal
 from oco_proxy.proxy.settlement import CallFacts, Ending, to_record
 from oco_proxy.proxy.upstream import Answer, UpstreamFailure
+from oco_proxy.router.routing import Routing
 from oco_proxy.services import Services
 from oco_warehouse.money import to_nano
 
@@ -46,6 +47,7 @@ class Call:
     arrived: float
     overhead_us: int = 0
     first_byte_ms: int | None = None
+    routing: Routing | None = None
     recorded: bool = False
     client_left: bool = False
     drain: asyncio.Timeout | None = field(default=None, repr=False)
@@ -127,35 +129,66 @@ async def relay(services: Services, call: Call, receive: Any, send: Any) -> None
 async def _forward(services: Services, call: Call, send: Any) -> None:
     sent = await services.upstream.send(call.method, call.url, call.headers, call.body)
     async with sent as answer:
-        body = _Body(call, answer)
-        call.first_byte_ms = call.elapsed_ms()
-        if body.expected == 0:
-            _finish(services, call, answer, body)
-        headers = for_client(answer.headers, without=body.dropped_headers)
-        headers.append((REQUEST_ID, call.facts.request_id.encode()))
-        await _send(
-            call, send, {"type": "http.response.start", "status": answer.status, "headers": headers}
-        )
-        try:
-            async for fragment in answer.fragments():
-                out = body.take(fragment)
-                if body.is_last and not call.recorded:
-                    _finish(services, call, answer, body)
-                if out:
-                    await _send(
-                        call, send, {"type": "http.response.body", "body": out, "more_body": True}
-                    )
-        except (UpstreamFailure, TimeoutError) as failure:
-            # Returning without a last body part makes the server cut the client's connection: the
-            # client must not take half an answer for a whole one.
-            _cut_short(services, call, answer, body, failure)
+        routing = call.routing
+        if routing is None or call.client_left or not routing.gives_up(answer.status):
+            await _pass_on(services, call, answer, send)
             return
-        except BaseException:
-            _cut_short(services, call, answer, body, None)
-            raise
-        if not call.recorded:
-            _finish(services, call, answer, body)
-        await _send(call, send, {"type": "http.response.body", "body": body.rest()})
+        status = answer.status
+    _fall_back(call, routing, status)
+    sent = await services.upstream.send(call.method, call.url, call.headers, call.body)
+    async with sent as answer:
+        await _pass_on(services, call, answer, send)
+
+
+def _fall_back(call: Call, routing: Routing, status: int) -> None:
+    """The routed model cannot do it: the next request is the one that the client sent."""
+    routing.fell_back = True
+    call.body, call.url = routing.body, routing.url
+    if call.facts.shape is not None:
+        call.facts = replace(call.facts, shape=replace(call.facts.shape, model=routing.original))
+    _log.info(
+        "route_fell_back",
+        request_id=call.facts.request_id,
+        policy_id=routing.policy_id,
+        original=routing.original,
+        routed=routing.routed,
+        status=status,
+    )
+
+
+async def _pass_on(services: Services, call: Call, answer: Answer, send: Any) -> None:
+    """Hand an answer to the client as it comes."""
+    body = _Body(call, answer)
+    call.first_byte_ms = call.elapsed_ms()
+    if body.expected == 0:
+        _finish(services, call, answer, body)
+    headers = for_client(answer.headers, without=body.dropped_headers)
+    headers.append((REQUEST_ID, call.facts.request_id.encode()))
+    if call.routing is not None and call.routing.is_in_force:
+        headers.append((ROUTED_MODEL, call.routing.routed.encode()))
+    await _send(
+        call, send, {"type": "http.response.start", "status": answer.status, "headers": headers}
+    )
+    try:
+        async for fragment in answer.fragments():
+            out = body.take(fragment)
+            if body.is_last and not call.recorded:
+                _finish(services, call, answer, body)
+            if out:
+                await _send(
+                    call, send, {"type": "http.response.body", "body": out, "more_body": True}
+                )
+    except (UpstreamFailure, TimeoutError) as failure:
+        # Returning without a last body part makes the server cut the client's connection: the
+        # client must not take half an answer for a whole one.
+        _cut_short(services, call, answer, body, failure)
+        return
+    except BaseException:
+        _cut_short(services, call, answer, body, None)
+        raise
+    if not call.recorded:
+        _finish(services, call, answer, body)
+    await _send(call, send, {"type": "http.response.body", "body": body.rest()})
 
 
 def _finish(services: Services, call: Call, answer: Answer, body: _Body) -> None:
@@ -220,7 +253,10 @@ def _settle(services: Services, call: Call, ending: Ending, metered: Metered) ->
     if call.recorded:
         return
     call.recorded = True
-    record = to_record(call.facts, ending, metered, services.prices.table)
+    prices = services.prices.table
+    record = to_record(call.facts, ending, metered, prices)
+    if call.routing is not None:
+        record = call.routing.stamp(record, metered.usage, prices, call.facts.arrived_at)
     services.spool.append(record)
     cost = 0 if record.cost_usd is None else to_nano(record.cost_usd)
     services.keeper.settle(record.id, cost, record.total_tokens or 0)

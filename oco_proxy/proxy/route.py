@@ -5,7 +5,7 @@ It reads the request, asks whether it may pass, and hands the answer over to `re
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
@@ -22,6 +22,7 @@ from oco_proxy.proxy.refusals import Refusal, over_budget, rate_limited
 from oco_proxy.proxy.relay import Call, relay
 from oco_proxy.proxy.request_body import RequestShape, ask_for_usage, read_shape
 from oco_proxy.proxy.settlement import BYTES_PER_TOKEN, CallFacts
+from oco_proxy.router.plan import OFF, ROUTE_HEADER, plan
 from oco_proxy.services import Services
 from oco_warehouse.errors import InvalidInputError
 from oco_warehouse.money import to_nano
@@ -125,6 +126,7 @@ class ProxyRoute:
             takes_usage_out=asked is not None,
             arrived=arrived,
         )
+        self._route(call, headers)
         await self._admit(call)
         call.overhead_us = int((time.perf_counter() - began) * 1_000_000)
         return call
@@ -150,11 +152,35 @@ class ProxyRoute:
             provider, text, url, endpoint, dialects.is_metered(provider, endpoint, method)
         )
 
+    def _route(self, call: Call, headers: RawHeaders) -> None:
+        """Let a policy of the caller choose a cheaper model."""
+        services, facts = self._services, call.facts
+        if not services.routing.policies or facts.shape is None:
+            return
+        if header(headers, ROUTE_HEADER).strip().lower() == OFF:
+            return
+        planned = plan(
+            services.routing,
+            services.prices.table,
+            _scopes(facts),
+            provider=call.provider,
+            endpoint=facts.endpoint,
+            shape=facts.shape,
+            body=call.body,
+            url=call.url,
+            at=facts.arrived_at,
+            request_id=facts.request_id,
+        )
+        if planned is None:
+            return
+        call.routing, call.body, call.url = planned
+        if call.routing.is_in_force:
+            call.facts = replace(facts, shape=replace(facts.shape, model=call.routing.routed))
+
     async def _admit(self, call: Call) -> None:
         """Count the call in the caller's rate limits, hold its worst case in the budgets."""
         services, facts = self._services, call.facts
-        scopes = facts.identity.scopes()
-        scopes += [(f"tag:{name}", value) for name, value in facts.tags.items()]
+        scopes = _scopes(facts)
         if not scopes:
             return
         try:
@@ -187,6 +213,14 @@ class ProxyRoute:
         shape = call.facts.shape
         if shape is None:
             return None
+        worst = self._worst_of(call, shape)
+        if worst is None or call.routing is None:
+            return worst
+        # A routed model may give up, and then the original one answers.
+        other = self._worst_of(call, replace(shape, model=call.routing.original))
+        return None if other is None else max(worst, other)
+
+    def _worst_of(self, call: Call, shape: RequestShape) -> int | None:
         prices = self._services.prices.table.find(
             call.provider.name, (shape.model,), call.facts.arrived_at, shape.service_tier
         )
@@ -218,6 +252,12 @@ class ProxyRoute:
                 {"type": "http.response.start", "status": refusal.status, "headers": headers}
             )
             await send({"type": "http.response.body", "body": body})
+
+
+def _scopes(facts: CallFacts) -> list[tuple[str, str]]:
+    """(scope, entity id) of the caller, tags included."""
+    tags = [(f"tag:{name}", value) for name, value in facts.tags.items()]
+    return [*facts.identity.scopes(), *tags]
 
 
 def _output_bound(call: Call, shape: RequestShape, prices: PriceTiers) -> int:
