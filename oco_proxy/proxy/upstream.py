@@ -1,29 +1,27 @@
-"""The one module that speaks HTTP to providers.
+"""The one module that speaks to providers: connections by address, and what can go wrong with them.
 
-aiohttp with `auto_decompress=False`: raw bytes and headers pass through unchanged, and it takes a
-fraction of the CPU that httpx needs for one request. Everything else talks to `Upstream` and
-`Answer`, so another client can take its place here.
+A call that reached a provider is never repeated here: it may have been billed.
 """
 
 import asyncio
+import ssl
+from collections import deque
 from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Final, Self
-
-import aiohttp
-from multidict import CIMultiDict
-from yarl import URL
+from typing import Final, NamedTuple, Self
+from urllib.parse import urlsplit
 
 from oco_proxy.proxy.headers import RawHeaders
+from oco_proxy.proxy.http1 import BrokenOff, Connection, Silent
 from oco_warehouse.errors import UpstreamError
 
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
 MAX_CONNECTIONS: Final = 4096
 # Shorter than what providers' load balancers keep: a reused connection is rarely a dead one.
 KEEPALIVE_SECONDS: Final = 20.0
-# Above this a body is written in pieces, so that one upload does not hold up everyone else.
-PIECE_BYTES: Final = 256 * 1024
-_AUTOMATIC: Final = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
+_PORTS: Final = {"http": 80, "https": 443}
+# Methods whose requests carry no length when they have no body.
+_BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 
 
 class UpstreamFailure(UpstreamError):
@@ -42,13 +40,19 @@ class UpstreamFailure(UpstreamError):
         self.reached = reached
 
 
+class _Address(NamedTuple):
+    encrypted: bool
+    host: str
+    port: int
+
+
 class Answer:
     """A provider's answer whose body is still arriving."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-        self.status = response.status
-        self.headers = response.raw_headers
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.status = connection.status
+        self.headers = connection.headers
 
     async def fragments(self) -> AsyncIterator[bytes]:
         """Body bytes as they come, still encoded.
@@ -57,11 +61,11 @@ class Answer:
             UpstreamFailure: when the provider falls silent or breaks off.
         """
         try:
-            async for fragment in self._response.content.iter_any():
+            while fragment := await self._connection.next_fragment():
                 yield fragment
-        except TimeoutError:
+        except Silent:
             raise _silent() from None
-        except (aiohttp.ClientError, OSError):
+        except BrokenOff:
             raise UpstreamFailure(
                 "the provider broke off its answer", "upstream_reset", 502, reached=True
             ) from None
@@ -75,21 +79,14 @@ class Upstream:
     """
 
     def __init__(self, silence_seconds: float) -> None:
-        self._timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=CONNECT_TIMEOUT_SECONDS, sock_read=silence_seconds
-        )
+        self._silence = silence_seconds
+        self._idle: dict[_Address, deque[Connection]] = {}
+        self._open = 0
+        self._encryption = ssl.create_default_context()
+        self._encryption.set_alpn_protocols(["http/1.1"])
+        self._addresses: dict[tuple[str, str], _Address] = {}
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=MAX_CONNECTIONS, keepalive_timeout=KEEPALIVE_SECONDS
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            timeout=self._timeout,
-            skip_auto_headers=_AUTOMATIC,
-            read_bufsize=256 * 1024,
-        )
         return self
 
     async def __aexit__(
@@ -98,7 +95,10 @@ class Upstream:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._session.close()
+        for connections in self._idle.values():
+            for connection in connections:
+                connection.close()
+        self._idle.clear()
 
     async def send(self, method: str, url: str, headers: RawHeaders, body: bytes) -> "Sent":
         """Send a request and wait for the answer's head.
@@ -112,46 +112,116 @@ class Upstream:
         Raises:
             UpstreamFailure: when no answer began.
         """
-        fields = CIMultiDict(
-            (name.decode("latin-1"), value.decode("latin-1")) for name, value in headers
-        )
-        data: bytes | AsyncIterator[bytes] | None = body or None
-        if len(body) > PIECE_BYTES:
-            fields["Content-Length"] = str(len(body))
-            data = _pieces(body)
+        scheme, _, rest = url.partition("://")
+        authority, slash, target = rest.partition("/")
+        address = self._address(scheme, authority)
+        lines = [f"{method} {slash}{target} HTTP/1.1\r\nhost: {authority}\r\n".encode("latin-1")]
+        for name, value in headers:
+            lines += (name, b": ", value, b"\r\n")
+        if body or method not in _BODILESS:
+            lines.append(b"content-length: %d\r\n" % len(body))
+        lines.append(b"\r\n")
+        connection = self._kept(address) or await self._connect(address)
         try:
-            response = await self._session.request(
-                method, URL(url, encoded=True), headers=fields, data=data, allow_redirects=False
-            )
-        except aiohttp.ClientConnectorError:
-            raise UpstreamFailure(
-                "the provider cannot be reached", "upstream_unreachable", 502, reached=False
-            ) from None
-        except aiohttp.ConnectionTimeoutError:
-            raise UpstreamFailure(
-                "the provider did not accept a connection in time",
-                "upstream_timeout",
-                504,
-                reached=False,
-            ) from None
-        except TimeoutError:
+            await connection.exchange(b"".join(lines), body, is_head_request=method == "HEAD")
+        except Silent:
+            self._end(connection)
             raise _silent() from None
-        except (aiohttp.ClientError, OSError, ValueError):
+        except BrokenOff:
+            self._end(connection)
             raise UpstreamFailure(
                 "the provider closed the connection without an answer",
                 "upstream_reset",
                 502,
                 reached=True,
             ) from None
-        return Sent(response)
+        except BaseException:
+            self._end(connection)
+            raise
+        return Sent(self, address, connection)
+
+    def put_back(self, address: _Address, connection: Connection) -> None:
+        """Keep a connection whose answer was read to its end; close any other."""
+        if not connection.reusable or connection.lost:
+            self._end(connection)
+            return
+        connection.rest()
+        connection.idle_since = asyncio.get_running_loop().time()
+        self._idle.setdefault(address, deque()).append(connection)
+
+    def _kept(self, address: _Address) -> Connection | None:
+        kept = self._idle.get(address)
+        if not kept:
+            return None
+        oldest_allowed = asyncio.get_running_loop().time() - KEEPALIVE_SECONDS
+        # The longest unused ones are at the left; the most recently used one is the safest.
+        while kept and (kept[0].lost or kept[0].idle_since < oldest_allowed):
+            self._end(kept.popleft())
+        while kept:
+            connection = kept.pop()
+            if not connection.lost:
+                return connection
+            self._end(connection)
+        return None
+
+    async def _connect(self, address: _Address) -> Connection:
+        if self._open >= MAX_CONNECTIONS:
+            raise UpstreamFailure(
+                f"this gateway has {MAX_CONNECTIONS} calls under way, which is its bound",
+                "gateway_busy",
+                503,
+                reached=False,
+            )
+        self._open += 1
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
+                _, connection = await asyncio.get_running_loop().create_connection(
+                    lambda: Connection(self._silence),
+                    address.host,
+                    address.port,
+                    ssl=self._encryption if address.encrypted else None,
+                )
+        except TimeoutError:
+            self._open -= 1
+            raise UpstreamFailure(
+                "the provider did not accept a connection in time",
+                "upstream_timeout",
+                504,
+                reached=False,
+            ) from None
+        except (OSError, ssl.CertificateError):
+            self._open -= 1
+            raise UpstreamFailure(
+                "the provider cannot be reached", "upstream_unreachable", 502, reached=False
+            ) from None
+        except BaseException:
+            self._open -= 1
+            raise
+        return connection
+
+    def _end(self, connection: Connection) -> None:
+        connection.close()
+        self._open -= 1
+
+    def _address(self, scheme: str, authority: str) -> _Address:
+        known = self._addresses.get((scheme, authority))
+        if known is None:
+            parts = urlsplit(f"{scheme}://{authority}")
+            known = _Address(
+                scheme == "https", parts.hostname or "", parts.port or _PORTS.get(scheme, 80)
+            )
+            self._addresses[scheme, authority] = known
+        return known
 
 
 class Sent:
     """A call that is under way; leaving it early closes its connection."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-        self.answer = Answer(response)
+    def __init__(self, upstream: Upstream, address: _Address, connection: Connection) -> None:
+        self._upstream = upstream
+        self._address = address
+        self._connection = connection
+        self.answer = Answer(connection)
 
     async def __aenter__(self) -> Answer:
         return self.answer
@@ -162,18 +232,8 @@ class Sent:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # A connection goes back to the pool only when its answer was read to the end.
-        if kind is None and self._response.content.at_eof():
-            self._response.release()
-        else:
-            self._response.close()
-
-
-async def _pieces(body: bytes) -> AsyncIterator[bytes]:
-    view = memoryview(body)
-    for at in range(0, len(body), PIECE_BYTES):
-        yield bytes(view[at : at + PIECE_BYTES])
-        await asyncio.sleep(0)
+        # A connection is kept only when its answer was read to the end.
+        self._upstream.put_back(self._address, self._connection)
 
 
 def _silent() -> UpstreamFailure:
