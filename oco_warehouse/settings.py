@@ -189,6 +189,28 @@ class Settings(BaseModel):
         description="Months of api_requests and cloud_costs that are kept; 0 keeps everything",
     )
 
+    # Alerts
+    smtp_host: str = Field(
+        "", alias="OCO_SMTP_HOST", description="SMTP server of e-mail alerts; unset sends none"
+    )
+    smtp_port: Port = Field(587, alias="OCO_SMTP_PORT", description="Port of the SMTP server")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls",
+        alias="OCO_SMTP_SECURITY",
+        description="How the connection to the SMTP server is secured",
+    )
+    smtp_user: str = Field(
+        "", alias="OCO_SMTP_USER", description="SMTP user; unset logs in nowhere"
+    )
+    smtp_password: SecretStr = Field(
+        SecretStr(""), alias="OCO_SMTP_PASSWORD", description="SMTP password"
+    )
+    smtp_from: str = Field(
+        "open-cloud-ops@localhost",
+        alias="OCO_SMTP_FROM",
+        description="Sender of e-mail alerts",
+    )
+
     # Resilience
     kubeconfig: Path | None = Field(
         None,

@@ -21,6 +21,7 @@ from dagster import (
     sensor,
 )
 
+from oco_pipelines.llm.alerts.sensor import alerts_sensor
 from oco_pipelines.llm.ledger import budget_differences, ledger_totals
 from oco_pipelines.resources import WarehouseResource
 from oco_warehouse.settings import Settings
@@ -122,5 +123,5 @@ def build(settings: Settings) -> Definitions:  # noqa: ARG001 - every domain is 
         asset_checks=[budgets_agree_with_requests],
         jobs=[ledger_job],
         schedules=[prices],
-        sensors=[new_api_requests],
+        sensors=[new_api_requests, alerts_sensor()],
     )

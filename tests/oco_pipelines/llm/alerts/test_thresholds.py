@@ -1,0 +1,111 @@
+"""Budget thresholds fire once a period, each of them."""
+
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oco_pipelines.llm.alerts.thresholds import crossed, fire_thresholds
+from oco_warehouse.database import Warehouse
+
+SHARES = st.lists(st.decimals("0.01", "10", places=2), max_size=8)
+AMOUNTS = st.decimals(0, 10_000, places=9)
+
+
+def spend(warehouse: Warehouse, budget: str, amount: str) -> None:
+    warehouse.execute(
+        "UPDATE oco.budgets SET spent_usd = %s WHERE id = %s", [Decimal(amount), budget]
+    )
+
+
+def told(warehouse: Warehouse) -> list[Decimal]:
+    rows = warehouse.query("SELECT threshold FROM oco.alerts ORDER BY created_at, threshold")
+    return [row["threshold"] for row in rows]
+
+
+def test_nothing_is_told_below_the_first_threshold(warehouse: Warehouse, budget: str) -> None:
+    spend(warehouse, budget, "4.999999999")
+    assert fire_thresholds(warehouse) == 0
+    assert told(warehouse) == []
+
+
+def test_a_threshold_fires_when_it_is_reached_to_the_last_digit_and_only_once(
+    warehouse: Warehouse, budget: str
+) -> None:
+    spend(warehouse, budget, "5")
+    assert [fire_thresholds(warehouse), fire_thresholds(warehouse)] == [1, 0]
+    spend(warehouse, budget, "6")
+    assert fire_thresholds(warehouse) == 0
+    (alert,) = warehouse.query("SELECT * FROM oco.alerts")
+    assert (alert["scope"], alert["entity_id"], alert["kind"]) == (
+        "team",
+        "search",
+        "budget_threshold",
+    )
+    assert alert["title"] == (
+        "team search: 50 % of its budget for the month is spent ($5.00 of $10.00)"
+    )
+    assert alert["figures"]["spent_usd"] == "5"
+
+
+def test_thresholds_that_are_crossed_together_all_fire(warehouse: Warehouse, budget: str) -> None:
+    spend(warehouse, budget, "10.5")
+    assert fire_thresholds(warehouse) == 3
+    assert told(warehouse) == [Decimal("0.5"), Decimal("0.8"), Decimal(1)]
+    (row,) = warehouse.query("SELECT thresholds_fired FROM oco.budgets")
+    assert row["thresholds_fired"] == [Decimal("0.5"), Decimal("0.8"), Decimal("1.0")]
+
+
+def test_a_new_period_fires_again(warehouse: Warehouse, budget: str) -> None:
+    spend(warehouse, budget, "5")
+    fire_thresholds(warehouse)
+    warehouse.execute(
+        "UPDATE oco.budgets SET thresholds_fired = '{}', period_start = period_end, "
+        "period_end = period_end + interval '1 month'"
+    )
+    assert fire_thresholds(warehouse) == 1
+
+
+def test_a_forgotten_firing_is_not_told_twice_in_its_period(
+    warehouse: Warehouse, budget: str
+) -> None:
+    spend(warehouse, budget, "5")
+    fire_thresholds(warehouse)
+    warehouse.execute("UPDATE oco.budgets SET thresholds_fired = '{}'")
+    assert fire_thresholds(warehouse) == 0
+    assert told(warehouse) == [Decimal("0.5")]
+
+
+def test_soft_budgets_fire_and_disabled_or_long_ended_ones_do_not(
+    warehouse: Warehouse, budget: str
+) -> None:
+    spend(warehouse, budget, "9")
+    warehouse.execute("UPDATE oco.budgets SET enabled = false")
+    assert fire_thresholds(warehouse) == 0
+    warehouse.execute(
+        "UPDATE oco.budgets SET enabled = true, enforcement = 'soft', "
+        "period_start = now() - interval '9 days', period_end = now() - interval '2 days'"
+    )
+    assert fire_thresholds(warehouse) == 0
+    warehouse.execute("UPDATE oco.budgets SET period_end = now() - interval '1 hour'")
+    assert fire_thresholds(warehouse) == 2
+
+
+def test_many_sensors_at_once_tell_each_threshold_once(warehouse: Warehouse, budget: str) -> None:
+    spend(warehouse, budget, "10")
+    with ThreadPoolExecutor(4) as pool:
+        raised = list(pool.map(lambda _: fire_thresholds(warehouse), range(4)))
+    assert sum(raised) == 3
+    assert len(told(warehouse)) == 3
+
+
+@given(AMOUNTS, AMOUNTS, SHARES, SHARES)
+def test_what_fires_is_reached_and_new_and_nothing_else_is_left(
+    spent: Decimal, limit: Decimal, thresholds: list[Decimal], fired: list[Decimal]
+) -> None:
+    now = crossed(spent, limit, thresholds, fired)
+    assert now == sorted(set(now))
+    assert not set(now) & set(fired)
+    assert all(spent >= share * limit for share in now)
+    assert crossed(spent, limit, thresholds, [*fired, *now]) == []
