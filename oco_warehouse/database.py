@@ -19,6 +19,9 @@ from psycopg.rows import DictRow, dict_row
 from oco_warehouse.errors import WarehouseUnreachable
 
 CONNECT_TIMEOUT_SECONDS: Final = 10
+# Held shared by whoever adds rows to the ledger, and exclusively by whoever makes a budget or
+# changes what rows cost, so that budgets and rows always agree.
+LEDGER_LOCK: Final = "oco.ledger"
 
 Connection = psycopg.Connection[DictRow]
 Parameters = Mapping[str, object] | Sequence[object] | None

@@ -14,10 +14,10 @@ from oco_proxy.api.audit import audit
 from oco_proxy.api.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, to_page
 from oco_proxy.budget.limits import budget_from_row
 from oco_proxy.budget.periods import zone
-from oco_proxy.budget.spending import LEDGER_LOCK, spent_in
+from oco_proxy.budget.spending import spent_in
 from oco_proxy.middleware.auth import operator, viewer
 from oco_proxy.middleware.problems import ProblemError
-from oco_warehouse.database import lock_key
+from oco_warehouse.database import LEDGER_LOCK, lock_key
 from oco_warehouse.errors import ConflictError, InvalidInputError, NotFoundError
 from oco_warehouse.records import SCOPES
 

@@ -7,10 +7,6 @@ from typing import Any, Final
 from oco_proxy.budget.limits import Budget
 from oco_proxy.budget.periods import Period
 
-# Held shared by whoever adds rows and exclusively by whoever makes a budget, so that a new budget
-# begins with exactly the rows that are there and misses none that is being written.
-LEDGER_LOCK: Final = "oco.ledger"
-
 _COLUMN: Final = {
     "agent": "agent_id",
     "team": "team_id",

@@ -14,8 +14,8 @@ import asyncpg
 from oco_proxy.budget.admission import Posted
 from oco_proxy.budget.limits import BUDGET_COLUMNS, Budget, budget_from_row
 from oco_proxy.budget.periods import Period
-from oco_proxy.budget.spending import LEDGER_LOCK, spent_in
-from oco_warehouse.database import lock_key
+from oco_proxy.budget.spending import spent_in
+from oco_warehouse.database import LEDGER_LOCK, lock_key
 from oco_warehouse.errors import InvalidInputError
 from oco_warehouse.money import exact_sum
 from oco_warehouse.records import REQUEST_COLUMNS, RequestRecord
