@@ -15,6 +15,8 @@ from oco_proxy.api import docs, health, lists
 from oco_proxy.api.budgets import BudgetController
 from oco_proxy.api.costs import daily_costs
 from oco_proxy.api.rate_limits import RateLimitController
+from oco_proxy.api.routing import RoutingPolicyController
+from oco_proxy.api.routing_models import RoutingController
 from oco_proxy.api.tokens import TokenController
 from oco_proxy.middleware.auth import TokenAuthentication
 from oco_proxy.middleware.logs import configure_logs
@@ -54,6 +56,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
         route_handlers=[
             BudgetController,
             RateLimitController,
+            RoutingPolicyController,
+            RoutingController,
             TokenController,
             lists.list_requests,
             lists.list_models,
