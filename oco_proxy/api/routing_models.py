@@ -25,6 +25,8 @@ from oco_proxy.router.catalogue import Tier
 from oco_warehouse.errors import InvalidInputError
 
 DEFAULT_WINDOW: Final = timedelta(days=30)
+# The earliest end that a default window fits before.
+_FIRST: Final = datetime(1, 2, 1, tzinfo=UTC)
 MAX_GROUPS: Final = 500
 _HIGHEST: Final = 2_000_000_000
 _COLUMNS: Final = f"{', '.join(MODEL_COLUMNS)}, source, updated_at"
@@ -155,7 +157,7 @@ class RoutingController(Controller):
     ) -> Savings:
         """Of calls from `start` on and before `end`; without them, of the last 30 days."""
         until = datetime.now(UTC) if end is None else _aware("end", end)
-        since = until - DEFAULT_WINDOW if start is None else _aware("start", start)
+        since = _aware("start", start) if start else max(until, _FIRST) - DEFAULT_WINDOW
         if since >= until:
             raise InvalidInputError("start must be before end")
         if policy_id is not None and "\0" in policy_id:
