@@ -29,6 +29,7 @@ from oco_warehouse.settings import Settings
 GROUP: Final = "llm"
 PRICES_CRON: Final = "17 4 * * *"
 LEDGER_INTERVAL_SECONDS: Final = 300
+PRICES_INTERVAL_SECONDS: Final = 30
 _SHOWN_DIFFERENCES: Final = 20
 
 
@@ -88,6 +89,30 @@ def budgets_agree_with_requests(warehouse: WarehouseResource) -> AssetCheckResul
     )
 
 
+@asset(group_name=GROUP, kinds={"postgres"}, deps=[model_pricing, api_requests])
+def late_prices(
+    context: AssetExecutionContext, warehouse: WarehouseResource
+) -> MaterializeResult[None]:
+    """Calls that had no price when they were recorded, priced by what held at their time.
+
+    Their budgets move with them. What is left is unknown still: read `unpriced_model` insights.
+    """
+    from oco_pipelines.llm.repricing import reprice
+
+    started = time.monotonic()
+    done = reprice(warehouse.open())
+    context.log.info("%d of %d unpriced calls have a price now", done.priced, done.seen)
+    return MaterializeResult(
+        metadata={
+            "rows": done.priced,
+            "unpriced_calls": done.seen - done.priced,
+            "total_usd": str(done.cost_usd),
+            "window": "all calls without a price",
+            "seconds": time.monotonic() - started,
+        }
+    )
+
+
 ledger_job = define_asset_job("reconcile_ledger", selection=[api_requests])
 
 
@@ -108,20 +133,43 @@ def new_api_requests(
     return RunRequest(run_key=cursor)
 
 
+reprice_job = define_asset_job("reprice", selection=[late_prices])
+
+
+@sensor(
+    job=reprice_job,
+    minimum_interval_seconds=PRICES_INTERVAL_SECONDS,
+    default_status=DefaultSensorStatus.RUNNING,
+    description="Prices late what was unpriced, once prices changed.",
+)
+def new_prices(
+    context: SensorEvaluationContext, warehouse: WarehouseResource
+) -> RunRequest | SkipReason:
+    """One run for each state of the price table that was not seen before."""
+    (row,) = warehouse.open().query(
+        "SELECT count(*) AS rows, max(updated_at) AS newest FROM oco.model_pricing"
+    )
+    cursor = f"{row['rows']}:{row['newest']}"
+    if cursor == context.cursor:
+        return SkipReason("no price changed")
+    context.update_cursor(cursor)
+    return RunRequest(run_key=cursor)
+
+
 def build(settings: Settings) -> Definitions:  # noqa: ARG001 - every domain is built alike
     """Definitions of the domain."""
     prices = ScheduleDefinition(
         name="model_pricing_daily",
         cron_schedule=PRICES_CRON,
         execution_timezone="UTC",
-        target=[model_pricing],
+        target=[model_pricing, late_prices],
         default_status=DefaultScheduleStatus.RUNNING,
-        description="Reads the price catalogue again.",
+        description="Reads the price catalogue again, and prices late what it can.",
     )
     return Definitions(
-        assets=[model_pricing, api_requests],
+        assets=[model_pricing, api_requests, late_prices],
         asset_checks=[budgets_agree_with_requests],
-        jobs=[ledger_job],
+        jobs=[ledger_job, reprice_job],
         schedules=[prices],
-        sensors=[new_api_requests, alerts_sensor()],
+        sensors=[new_api_requests, new_prices, alerts_sensor()],
     )

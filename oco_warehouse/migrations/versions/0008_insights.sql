@@ -129,3 +129,6 @@ COMMENT ON COLUMN oco.reports.period_end IS 'End of it, exclusive';
 COMMENT ON COLUMN oco.reports.html IS 'The report as a page without scripts';
 COMMENT ON COLUMN oco.reports.json IS 'The same figures; amounts are decimal text in USD';
 COMMENT ON COLUMN oco.reports.created_at IS 'When it was last written';
+
+-- Calls that may be priced later: few, and found without reading the ledger.
+CREATE INDEX idx_api_requests_unpriced ON oco.api_requests ("timestamp", id) WHERE cost_status = 'unpriced';

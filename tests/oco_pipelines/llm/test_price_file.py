@@ -1,0 +1,120 @@
+"""Prices from a file: read exactly, refused as a whole, loaded again without effect."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oco_pipelines.llm.price_file import load_prices, read_price_file
+from oco_pipelines.llm.price_store import refresh_prices
+from oco_warehouse.database import Warehouse
+from oco_warehouse.errors import InvalidFileError, InvalidInputError
+from oco_warehouse.price_overrides import read_override
+
+CSV = """provider,model,effective_from,input_per_m_token,output_per_m_token,cached_input_per_m_token
+openai,in-house,,0.10,0.40,
+openai,in-house,2026-11-01T00:00:00+01:00,0.2,0.80,0.05
+"""
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def test_a_csv_is_loaded_with_every_digit_and_loaded_again_without_effect(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    path = write(tmp_path, "prices.csv", CSV)
+    assert [load_prices(warehouse, path), load_prices(warehouse, path)] == [2, 0]
+    rows = warehouse.query(
+        "SELECT *, effective_from::text AS since FROM (SELECT input_per_m_token, source, "
+        "cached_input_per_m_token, price_version, effective_from::text "
+        "FROM oco.model_pricing ORDER BY effective_from) AS prices"
+    )
+    assert [row["since"] for row in rows] == ["-infinity", "2026-10-31 23:00:00+00"]
+    assert [row["input_per_m_token"] for row in rows] == [Decimal("0.10"), Decimal("0.2")]
+    assert [row["cached_input_per_m_token"] for row in rows] == [None, Decimal("0.05")]
+    assert {row["source"] for row in rows} == {"override"}
+    assert all(row["price_version"].startswith("override 20") for row in rows)
+
+
+def test_json_says_the_same_as_csv(tmp_path: Path) -> None:
+    text = (
+        '[{"provider": "openai", "model": "in-house", "input_per_m_token": 0.10, '
+        '"output_per_m_token": 0.40}, {"provider": "openai", "model": "in-house", '
+        '"effective_from": "2026-10-31T23:00:00Z", "input_per_m_token": "0.2", '
+        '"output_per_m_token": 0.8, "cached_input_per_m_token": 0.05}]'
+    )
+    read = read_price_file(write(tmp_path, "prices.json", text))
+    assert read == read_price_file(write(tmp_path, "prices.csv", CSV))
+
+
+def test_a_changed_price_replaces_the_one_of_the_same_moment(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    load_prices(warehouse, write(tmp_path, "prices.csv", CSV))
+    changed = write(tmp_path, "changed.csv", CSV.replace("0.40", "0.44"))
+    assert load_prices(warehouse, changed) == 1
+
+
+def test_a_stated_price_outlives_the_catalogues_next_refresh(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    refresh_prices(warehouse)
+    text = CSV.replace("in-house", "gpt-4o-mini")
+    assert load_prices(warehouse, write(tmp_path, "prices.csv", text)) == 2
+    refresh_prices(warehouse)
+    rows = warehouse.query(
+        "SELECT source, input_per_m_token AS amount FROM oco.model_pricing "
+        "WHERE model = 'gpt-4o-mini' AND service_tier = 'standard'"
+    )
+    assert {row["source"] for row in rows} == {"override"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("a.csv", "provider,model\nopenai,m\n", "line 2: input_per_m_token: Field required"),
+        ("a.csv", CSV.replace("0.10", "-1"), "line 2: input_per_m_token: "),
+        ("a.csv", CSV.replace("0.10", "NaN"), "line 2: input_per_m_token: "),
+        ("a.csv", CSV.replace("+01:00", ""), "line 3: effective_from: "),
+        ("a.csv", CSV + "openai,in-house,,1,1,\n", "line 4: the same price stands above already"),
+        ("a.csv", CSV + "openai,x,,1,1,1,1\n", "line 4 has more cells than the heading"),
+        ("a.csv", CSV.replace("model", "modell", 1), "line 2: model: Field required"),
+        ("a.json", "{}", "expected a list of prices"),
+        ("a.json", "[1]", "entry 1: "),
+        ("a.json", "[" * 100_000, "cannot be read"),
+        ("gone.csv", "", "No such file"),
+    ],
+)
+def test_a_wrong_file_is_refused_in_one_line_that_says_where(
+    warehouse: Warehouse, tmp_path: Path, name: str, text: str, reason: str
+) -> None:
+    path = tmp_path / name
+    if name != "gone.csv":
+        path.write_text(text)
+    with pytest.raises(InvalidFileError) as caught:
+        load_prices(warehouse, path)
+    assert reason in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert warehouse.query("SELECT 1 FROM oco.model_pricing") == []
+
+
+@given(st.decimals(0, 1_000_000, places=12))
+def test_an_amount_keeps_its_value_through_json(amount: Decimal) -> None:
+    names = '"provider": "p", "model": "m", "output_per_m_token": 0'
+    text = f'{{{names}, "input_per_m_token": {amount:f}}}'
+    values = json.loads(text, parse_float=Decimal)
+    assert read_override(values).input_per_m_token == amount
+
+
+@given(st.recursive(st.none() | st.text() | st.integers() | st.floats(), st.lists))
+def test_whatever_is_no_price_is_refused_and_nothing_else_happens(value: object) -> None:
+    with pytest.raises(InvalidInputError):
+        read_override(value)
