@@ -79,6 +79,8 @@ class ModelTierRow(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     json_output: bool = False
     reasoning: bool = False
     sampling: bool = False
+    thinking: int = 0
+    token_percent: int = 100
     enabled: bool = True
 
 
@@ -184,5 +186,10 @@ def _check(data: ModelTierRow) -> None:
     for name in ("context_tokens", "max_output_tokens"):
         if not 1 <= getattr(data, name) <= _HIGHEST:
             raise InvalidInputError(f"{name} must be from 1 to {_HIGHEST}")
-    if not 0 <= data.quality <= 1000:
-        raise InvalidInputError("quality must be from 0 to 1000")
+    for name, least, most in (
+        ("quality", 0, 1000),
+        ("thinking", 0, 3),
+        ("token_percent", 10, 1000),
+    ):
+        if not least <= getattr(data, name) <= most:
+            raise InvalidInputError(f"{name} must be from {least} to {most}")

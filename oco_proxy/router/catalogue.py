@@ -30,6 +30,8 @@ class ModelTier:
     json_output: bool = False
     reasoning: bool = False
     sampling: bool = False
+    thinking: int = 0
+    token_percent: int = 100
     enabled: bool = True
 
 

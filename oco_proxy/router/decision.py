@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from math import ceil
 from typing import Final, Literal
 
 from oco_proxy.router.catalogue import TIERS, Catalogue, ModelTier, Tier
@@ -42,18 +43,21 @@ class Decision:
         routed: the model to send it to instead; None keeps the original.
         reason: the effort that the shape speaks of, or why the original is kept.
         expected_saving: US dollars on the usage that is expected; None without a routed model.
+        growth: tokens that the routed model makes of what is one token to the original.
     """
 
     original: str
     routed: str | None
     reason: str
     expected_saving: Decimal | None = None
+    growth: Decimal = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
     model: ModelTier
     saving: Decimal
+    growth: Decimal
 
 
 def decide(
@@ -93,15 +97,16 @@ def decide(
     for model in sorted(catalogue.of_provider(features.provider), key=lambda model: model.model):
         if model.model == original.model or not _acceptable(model, original, floor, policy):
             continue
-        if not is_capable(model, features):
+        if not is_capable(model, features, original.token_percent):
             continue
-        saving = _saving(features, model, price, prices, at)
+        growth = Decimal(model.token_percent) / original.token_percent
+        saving = _saving(features, model, price, prices, at, growth)
         if saving is not None and saving > 0:
-            candidates.append(_Candidate(model, saving))
+            candidates.append(_Candidate(model, saving, growth))
     if not candidates:
         return keep("no_cheaper_model")
     chosen = max(candidates, key=lambda candidate: _rank(candidate, policy.strategy, floor))
-    return Decision(features.model, chosen.model.model, effort, chosen.saving)
+    return Decision(features.model, chosen.model.model, effort, chosen.saving, chosen.growth)
 
 
 def effort_of(features: Features) -> Effort:
@@ -128,11 +133,18 @@ def effort_of(features: Features) -> Effort:
     return "complex"
 
 
-def is_capable(model: ModelTier, features: Features) -> bool:
-    """True when a model can answer a request of this shape, in the worst case of its size."""
+def is_capable(model: ModelTier, features: Features, token_percent: int = 100) -> bool:
+    """True when a model can answer a request of this shape, in the worst case of its size.
+
+    Args:
+        model: the one to judge.
+        features: the request's shape.
+        token_percent: of the model that the shape's sizes are for.
+    """
     output = features.output_limit or 0
+    bound = features.input_bound * max(1, model.token_percent / token_percent)
     return (
-        features.input_bound + max(output, EXPECTED_OUTPUT) <= model.context_tokens
+        bound + max(output, EXPECTED_OUTPUT) <= model.context_tokens
         and output <= model.max_output_tokens
         and (model.tools or not features.tools)
         and (model.images or not features.images)
@@ -147,8 +159,8 @@ def is_capable(model: ModelTier, features: Features) -> bool:
 def _acceptable(
     model: ModelTier, original: ModelTier, floor: Tier | None, policy: RoutingPolicy
 ) -> bool:
-    if not model.enabled:
-        return False
+    if not model.enabled or model.thinking > original.thinking:
+        return False  # reasoning that nobody asked for would be billed as output
     if policy.allowed_models is not None and model.model not in policy.allowed_models:
         return False
     if model.quality >= original.quality:
@@ -157,16 +169,23 @@ def _acceptable(
 
 
 def _saving(
-    features: Features, model: ModelTier, price: PriceTiers, prices: PriceTable, at: datetime
+    features: Features,
+    model: ModelTier,
+    price: PriceTiers,
+    prices: PriceTable,
+    at: datetime,
+    growth: Decimal,
 ) -> Decimal | None:
     """US dollars on the expected usage; None when the model might be dearer or has no price."""
     other = prices.find(features.provider, (model.model,), at, features.service_tier)
-    if other is None or not other.tier_known or not never_dearer(other, price):
+    if other is None or not other.tier_known or not never_dearer(other, price, growth):
         return None
-    if features.caches and not covers_cached(other, price):
+    if features.caches and not covers_cached(other, price, growth):
         return None
-    usage = Usage(features.input_tokens, min(EXPECTED_OUTPUT, features.output_limit or 10**9))
-    before, after = price_usage(price, usage).cost_usd, price_usage(other, usage).cost_usd
+    output = min(EXPECTED_OUTPUT, features.output_limit or EXPECTED_OUTPUT)
+    usage = Usage(features.input_tokens, output)
+    grown = Usage(ceil(features.input_tokens * growth), ceil(output * growth))
+    before, after = price_usage(price, usage).cost_usd, price_usage(other, grown).cost_usd
     return None if before is None or after is None else before - after
 
 

@@ -1,46 +1,59 @@
 """Whether one price is never above another, whatever is used. Pure."""
 
 from decimal import Decimal
+from math import ceil
+from typing import Final
 
 from oco_warehouse.pricing import Price, PriceTiers
 
+_SAME: Final = Decimal(1)
 
-def never_dearer(one: PriceTiers, other: PriceTiers) -> bool:
+
+def never_dearer(one: PriceTiers, other: PriceTiers, growth: Decimal = _SAME) -> bool:
     """True when no usage at all costs more at the first price than at the second.
 
     Every part of a price is compared in every context tier: a usage is charged by parts, so that
     no mix of tokens can turn the comparison round.
+
+    Args:
+        one: the price that is to be the lower one.
+        other: the price that it is compared with.
+        growth: tokens that the first model makes of what is one token to the second.
     """
-    return all(_below(one.at(size), other.at(size)) for size in _sizes(one, other))
+    return all(
+        _below(one.at(ceil(size * growth)), other.at(size), growth)
+        for size in _sizes(one, other, growth)
+    )
 
 
-def covers_cached(one: PriceTiers, other: PriceTiers) -> bool:
+def covers_cached(one: PriceTiers, other: PriceTiers, growth: Decimal = _SAME) -> bool:
     """True when plain and cache-written input at the first costs no more than cached at the second.
 
     Caches belong to a model: what the second would have read from its own, the first reads anew.
     """
-    for size in _sizes(one, other):
-        price, original = one.at(size), other.at(size)
+    for size in _sizes(one, other, growth):
+        price, original = one.at(ceil(size * growth)), other.at(size)
         cached = original.input if original.cached_input is None else original.cached_input
         parts = (price.input, price.cache_write, price.cache_write_1h)
-        if cached is None or any(part is not None and part > cached for part in parts):
+        if cached is None or any(part is not None and part * growth > cached for part in parts):
             return False
     return True
 
 
-def _sizes(one: PriceTiers, other: PriceTiers) -> set[int]:
-    """A prompt size in every stretch on which both prices stay the same."""
-    bounds = {price.min_context_tokens for tiers in (one, other) for price in tiers.tiers}
+def _sizes(one: PriceTiers, other: PriceTiers, growth: Decimal) -> set[int]:
+    """A prompt in every stretch on which both prices stay the same, in the second's tokens."""
+    bounds = {price.min_context_tokens for price in other.tiers}
+    bounds |= {int(price.min_context_tokens / growth) for price in one.tiers}
     return {0, *(bound + 1 for bound in bounds)}
 
 
-def _below(price: Price, original: Price) -> bool:
+def _below(price: Price, original: Price, growth: Decimal) -> bool:
     if price.per_request > original.per_request:
         return False
     parts, others = _parts(price), _parts(original)
     if parts is None or others is None:
         return False
-    if any(part > other for part, other in zip(parts, others, strict=True)):
+    if any(part * growth > other for part, other in zip(parts, others, strict=True)):
         return False
     return all(
         amount <= original.tool_prices.get(tool, Decimal(0))

@@ -95,6 +95,7 @@ def plan(
         original=shape.model,
         routed=decision.routed,
         expected_saving=decision.expected_saving,
+        growth=decision.growth,
         body=body,
         url=url,
     )

@@ -1,9 +1,9 @@
 """What routing means for one call: what it is sent as, and what its row says. Pure."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from oco_proxy.router.policies import Mode
 from oco_warehouse.money import exact_sum
@@ -25,6 +25,7 @@ class Routing:
         original: model that was asked for.
         routed: model that was chosen.
         expected_saving: US dollars on the usage that was expected.
+        growth: tokens that the routed model makes of what is one token to the original.
         body: the original request, which is sent once more if the routed model gives up.
         url: where it goes.
         fell_back: the original model was asked after all.
@@ -35,6 +36,7 @@ class Routing:
     original: str
     routed: str
     expected_saving: Decimal | None
+    growth: Decimal
     body: bytes
     url: str
     fell_back: bool = False
@@ -61,12 +63,15 @@ class Routing:
         """
         if self.fell_back:
             return replace(record, original_model=self.original, routing_policy_id=self.policy_id)
-        other = self.original if self.mode == "enforce" else self.routed
+        if self.mode == "enforce":
+            other, growth = self.original, 1 / self.growth
+        else:
+            other, growth = self.routed, self.growth
         used = usage or _usage_of(record)
         savings = None
         if used is not None and record.cost_usd is not None:
             found = prices.find(record.provider, (other,), at, record.service_tier)
-            cost = price_usage(found, used).cost_usd
+            cost = price_usage(found, _grown(used, growth)).cost_usd
             if cost is not None:
                 pair = (cost, record.cost_usd)
                 dearer, cheaper = pair if self.mode == "enforce" else pair[::-1]
@@ -79,6 +84,18 @@ class Routing:
             savings_usd=savings,
             routing_policy_id=self.policy_id,
         )
+
+
+def _grown(usage: Usage, growth: Decimal) -> Usage:
+    """The same words in the tokens of a model whose tokenizer cuts finer or coarser."""
+    if growth == 1:
+        return usage
+    counts: dict[str, Any] = {
+        field.name: round(count * growth)
+        for field in fields(usage)
+        if isinstance(count := getattr(usage, field.name), int)
+    }
+    return replace(usage, **counts)
 
 
 def _usage_of(record: RequestRecord) -> Usage | None:

@@ -12,6 +12,8 @@ CREATE TABLE oco.model_tiers (
     json_output boolean NOT NULL DEFAULT false,
     reasoning boolean NOT NULL DEFAULT false,
     sampling boolean NOT NULL DEFAULT false,
+    thinking integer NOT NULL DEFAULT 0,
+    token_percent integer NOT NULL DEFAULT 100,
     enabled boolean NOT NULL DEFAULT true,
     source text NOT NULL DEFAULT 'custom',
     updated_at timestamptz NOT NULL DEFAULT now(),
@@ -20,6 +22,8 @@ CREATE TABLE oco.model_tiers (
     CHECK (model ~ '^[!-~]{1,200}$'),
     CHECK (tier IN ('economy', 'standard', 'premium')),
     CHECK (context_tokens > 0 AND max_output_tokens > 0),
+    CHECK (thinking BETWEEN 0 AND 3),
+    CHECK (token_percent BETWEEN 10 AND 1000),
     CHECK (source IN ('shipped', 'custom'))
 );
 
@@ -37,6 +41,8 @@ COMMENT ON COLUMN oco.model_tiers.audio IS 'Whether it hears or speaks';
 COMMENT ON COLUMN oco.model_tiers.json_output IS 'Whether it answers in a JSON schema on request';
 COMMENT ON COLUMN oco.model_tiers.reasoning IS 'Whether it takes a reasoning effort or a thinking budget';
 COMMENT ON COLUMN oco.model_tiers.sampling IS 'Whether it takes temperature, top_p, penalties, stop words and their like';
+COMMENT ON COLUMN oco.model_tiers.thinking IS 'How much it reasons unasked: 0 not, 1 little, 2 some, 3 much; never more than the original';
+COMMENT ON COLUMN oco.model_tiers.token_percent IS 'Tokens that the same text takes, 100 for the provider''s older tokenizer';
 COMMENT ON COLUMN oco.model_tiers.enabled IS 'Whether the router may choose it';
 COMMENT ON COLUMN oco.model_tiers.source IS 'shipped follows the gateway''s own table; custom is a person''s row and stays';
 COMMENT ON COLUMN oco.model_tiers.updated_at IS 'When the row was last changed';
@@ -80,6 +86,6 @@ ALTER TABLE oco.api_requests ADD COLUMN routing_policy_id text;
 
 COMMENT ON COLUMN oco.api_requests.was_routed IS 'Whether another model served than was asked for, because the router said so';
 COMMENT ON COLUMN oco.api_requests.routed_model IS 'Model that the router chose; while was_routed is false, the one that a dry run would have chosen';
-COMMENT ON COLUMN oco.api_requests.savings_usd IS 'Price of the same usage at the dearer model minus the cheaper one''s, in USD: saved where was_routed, otherwise what a dry run would have saved; NULL unknown';
+COMMENT ON COLUMN oco.api_requests.savings_usd IS 'What the original model would have cost for the same usage minus what the routed one does, in USD: saved where was_routed, otherwise what a dry run would have saved; NULL unknown';
 COMMENT ON COLUMN oco.api_requests.routing_policy_id IS 'Routing policy that chose another model; with routed_model NULL the call fell back to the original one';
 CREATE INDEX idx_api_requests_routing_policy ON oco.api_requests (routing_policy_id, "timestamp" DESC) WHERE routing_policy_id IS NOT NULL;

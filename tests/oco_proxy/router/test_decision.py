@@ -257,6 +257,36 @@ def test_a_model_that_is_dearer_in_any_part_is_not_cheaper() -> None:
     assert decision == Decision("best", None, "no_cheaper_model")
 
 
+def test_a_model_that_reasons_more_unasked_is_not_chosen() -> None:
+    policy = RoutingPolicy("p", "agent", "bot", "cost_optimized", "enforce")
+    for thinking, expected in ((1, "small"), (2, None)):
+        catalogue = Catalogue(
+            [
+                ModelTier("openai", "best", "premium", 9, 200_000, 64_000, thinking=1),
+                ModelTier("openai", "small", "economy", 4, 200_000, 64_000, thinking=thinking),
+            ]
+        )
+        assert decide(shape_of("best"), policy, catalogue, PRICES, AT).routed == expected
+
+
+def test_a_finer_tokenizer_counts_in_the_price_and_in_the_context() -> None:
+    policy = RoutingPolicy("p", "agent", "bot", "cost_optimized", "enforce")
+
+    def routed(dear: str, size: int = 400) -> Decision:
+        catalogue = Catalogue(
+            [
+                ModelTier("openai", "old", "premium", 9, 200_000, 64_000),
+                ModelTier("openai", "new", "economy", 4, 10_000, 64_000, token_percent=130),
+            ]
+        )
+        shape = shape_of("old", size=size)
+        return decide(shape, policy, catalogue, table_of(old=dear, new="1"), AT)
+
+    assert routed("1.4").routed == "new" and routed("1.4").growth == Decimal("1.3")
+    assert routed("1.3").routed is None
+    assert routed("2", 1800).routed == "new" and routed("2", 1900).routed is None
+
+
 def test_the_policy_nearest_to_the_call_counts() -> None:
     def policy(scope: str, entity: str, mode: Any = "enforce") -> RoutingPolicy:
         return RoutingPolicy(f"{scope}/{entity}", scope, entity, "balanced", mode)

@@ -107,6 +107,23 @@ def test_one_dearer_part_in_one_tier_is_enough(part: str) -> None:
     assert not never_dearer(dearer, other)
 
 
+@pytest.mark.parametrize(("amount", "cheaper"), [("2", True), ("2.01", False)])
+def test_a_tokenizer_that_cuts_finer_makes_every_token_dearer(amount: str, cheaper: bool) -> None:
+    other = PriceTiers((Price("p", "old", Decimal("2.6"), Decimal("2.6"), "t"),))
+    one = PriceTiers((Price("p", "new", Decimal(amount), Decimal(2), "t"),))
+    assert never_dearer(one, other, Decimal("1.3")) is cheaper
+    assert never_dearer(one, other)
+
+
+@pytest.mark.parametrize(("bound", "cheaper"), [(1300, True), (1299, False)])
+def test_a_tier_begins_where_the_finer_tokens_reach_it(bound: int, cheaper: bool) -> None:
+    low, high = Price("p", "new", Decimal(1), Decimal(1), "t"), Decimal(10)
+    one = PriceTiers((low, replace(low, input=high, min_context_tokens=bound)))
+    flat = Price("p", "old", Decimal(2), Decimal(2), "t")
+    other = PriceTiers((flat, replace(flat, input=Decimal(20), min_context_tokens=1000)))
+    assert never_dearer(one, other, Decimal("1.3")) is cheaper
+
+
 def test_a_price_with_an_unknown_part_is_not_compared() -> None:
     known = PriceTiers((Price("p", "m", Decimal(1), Decimal(1), "t"),))
     for unknown in (Price("p", "m", None, Decimal(1), "t"), Price("p", "m", Decimal(1), None, "t")):

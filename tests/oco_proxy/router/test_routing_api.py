@@ -148,6 +148,8 @@ WRONG_MODELS: list[dict[str, Any]] = [
     {"context_tokens": 0},
     {"max_output_tokens": 10**12},
     {"quality": -1},
+    {"thinking": 4},
+    {"token_percent": 5},
 ]
 
 
