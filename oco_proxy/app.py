@@ -11,8 +11,9 @@ from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
-from oco_proxy.api import docs, health, lists
+from oco_proxy.api import docs, health, insights, lists, prices
 from oco_proxy.api.budgets import BudgetController
+from oco_proxy.api.channels import ChannelController
 from oco_proxy.api.costs import daily_costs
 from oco_proxy.api.rate_limits import RateLimitController
 from oco_proxy.api.routing import RoutingPolicyController
@@ -65,6 +66,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
             lists.list_violations,
             lists.list_backups,
             daily_costs,
+            ChannelController,
+            *insights.ROUTES,
+            *prices.ROUTES,
         ],
         middleware=[DefineMiddleware(TokenAuthentication)],
         security=[{"token": []}],

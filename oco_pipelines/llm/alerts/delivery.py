@@ -82,7 +82,7 @@ def send(delivery: Delivery, settings: Settings, environment: Mapping[str, str])
     if channel.kind == "email":
         _send_mail(delivery, settings)
     elif channel.kind == "slack":
-        _post(secret or channel.target, slack_body(alert), {})
+        _post(secret or "", slack_body(alert), {})
     else:
         body = webhook_body(alert)
         headers = {"X-OCO-Alert-ID": str(alert.id)}

@@ -10,7 +10,8 @@ CREATE TABLE oco.notification_channels (
     updated_at timestamptz NOT NULL DEFAULT now(),
     CHECK (name <> ''),
     CHECK (kind IN ('webhook', 'slack', 'email')),
-    CHECK (target <> '' OR (kind = 'slack' AND secret_env IS NOT NULL)),
+    CHECK ((kind = 'slack') = (target = '')),
+    CHECK (kind <> 'slack' OR secret_env IS NOT NULL),
     CHECK (secret_env ~ '^OCO_CHANNEL_[A-Z0-9_]+$')
 );
 
@@ -18,7 +19,7 @@ COMMENT ON TABLE oco.notification_channels IS 'Where alerts are delivered to';
 COMMENT ON COLUMN oco.notification_channels.id IS 'Identifier';
 COMMENT ON COLUMN oco.notification_channels.name IS 'Name for people';
 COMMENT ON COLUMN oco.notification_channels.kind IS 'webhook (JSON), slack (Slack-compatible) or email (SMTP)';
-COMMENT ON COLUMN oco.notification_channels.target IS 'Address: of a webhook, or a mailbox';
+COMMENT ON COLUMN oco.notification_channels.target IS 'Address of a webhook, or a mailbox; empty for slack, whose address is a secret';
 COMMENT ON COLUMN oco.notification_channels.secret_env IS 'Variable that holds the secret, never the secret: the key that signs a webhook, the whole address of a slack channel';
 COMMENT ON COLUMN oco.notification_channels.scopes IS 'Alerts that it takes: SCOPE or SCOPE:ENTITY, as in team:search; empty takes all';
 COMMENT ON COLUMN oco.notification_channels.enabled IS 'Whether alerts are delivered to it';

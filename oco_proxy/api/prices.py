@@ -1,0 +1,104 @@
+"""Prices that a person states: they win over the catalogue and outlive its refreshes."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+from litestar import Request, delete, put
+from litestar.datastructures import State
+from litestar.params import FromQuery, JSONBody, QueryParameter
+
+from oco_proxy.api.audit import audit
+from oco_proxy.middleware.auth import operator
+from oco_warehouse.errors import InvalidInputError, NotFoundError
+from oco_warehouse.price_overrides import (
+    KEY_COLUMNS,
+    OVERRIDE_COLUMNS,
+    SOURCE,
+    PriceOverride,
+    version_of,
+)
+from oco_warehouse.pricing import STANDARD_TIER, normalise_tier
+
+_MOMENT: Final = OVERRIDE_COLUMNS.index("effective_from") + 1
+# asyncpg has no infinite moments: none is written as minus infinity by the statement itself.
+_MARKS: Final = ", ".join(
+    f"coalesce(${place}::timestamptz, '-infinity')" if place == _MOMENT else f"${place}"
+    for place in range(1, len(OVERRIDE_COLUMNS) + 1)
+)
+_SETS: Final = ", ".join(
+    f"{name} = excluded.{name}" for name in OVERRIDE_COLUMNS if name not in KEY_COLUMNS
+)
+_PUT: Final = (
+    f"INSERT INTO oco.model_pricing ({', '.join(OVERRIDE_COLUMNS)}) VALUES ({_MARKS}) "  # noqa: S608
+    f"ON CONFLICT ({', '.join(KEY_COLUMNS)}) DO UPDATE SET {_SETS}, updated_at = now()"
+)
+_DELETE: Final = """
+DELETE FROM oco.model_pricing
+WHERE provider = $1 AND model = $2 AND effective_from = coalesce($3::timestamptz, '-infinity')
+  AND service_tier = $4 AND min_context_tokens = $5 AND source = $6
+RETURNING provider
+"""
+Text = Annotated[str, QueryParameter(min_length=1, max_length=200)]
+
+
+@put("/models/prices", guards=[operator], summary="State a price", tags=["llm"])
+async def state_price(
+    state: State, request: Request[Any, Any, Any], data: JSONBody[PriceOverride]
+) -> dict[str, str]:
+    """USD per million tokens. Calls without a price are priced late by what held at their time.
+
+    A price of the same model, moment, tier and context is replaced. Calls that have a cost keep it.
+    """
+    version = version_of(datetime.now(UTC))
+    async with state.services.pool.acquire() as connection, connection.transaction():
+        await connection.execute(_PUT, *data.values(version))
+        details = {name: str(value) for name, value in dict(data).items() if value is not None}
+        await audit(
+            connection,
+            request,
+            action="price.set",
+            entity_type="model_price",
+            entity_id=f"{data.provider}/{data.model}",
+            details=details,
+        )
+    return {"provider": data.provider, "model": data.model, "price_version": version}
+
+
+@delete("/models/prices", guards=[operator], summary="Take a stated price back", tags=["llm"])
+async def remove_price(
+    state: State,
+    request: Request[Any, Any, Any],
+    provider: Text,
+    model: Text,
+    effective_from: FromQuery[datetime | None] = None,
+    service_tier: Text = STANDARD_TIER,
+    min_context_tokens: Annotated[int, QueryParameter(ge=0, le=10**9)] = 0,
+) -> None:
+    """The catalogue's price holds again, if it has one; calls that have a cost keep it."""
+    if "\0" in provider + model + service_tier:
+        raise InvalidInputError("names hold no NUL")
+    if effective_from is not None and effective_from.tzinfo is None:
+        raise InvalidInputError("effective_from needs an offset, as in 2026-11-01T00:00:00Z")
+    async with state.services.pool.acquire() as connection, connection.transaction():
+        gone = await connection.fetchval(
+            _DELETE,
+            provider,
+            model,
+            effective_from,
+            normalise_tier(service_tier),
+            min_context_tokens,
+            SOURCE,
+        )
+        if gone is None:
+            raise NotFoundError(f"nobody stated such a price for {provider}/{model}")
+        await audit(
+            connection,
+            request,
+            action="price.delete",
+            entity_type="model_price",
+            entity_id=f"{provider}/{model}",
+            details={"effective_from": str(effective_from), "service_tier": service_tier},
+        )
+
+
+ROUTES = (state_price, remove_price)
