@@ -9,7 +9,9 @@ import asyncpg
 import structlog
 
 from oco_proxy.router.catalogue import Catalogue, ModelTier, shipped_models
+from oco_proxy.router.market import Market
 from oco_proxy.router.policies import Policies, RoutingPolicy
+from oco_warehouse.pricing import PriceTable
 
 _log = structlog.get_logger(__name__)
 
@@ -20,7 +22,7 @@ _POLICIES: Final = (
     "SELECT id, scope, entity_id, strategy, mode, allowed_models FROM oco.routing_policies "
     "WHERE enabled"
 )
-_MODELS: Final = f"SELECT {_NAMES} FROM oco.model_tiers"  # noqa: S608 - constants
+_MODELS: Final = f"SELECT {_NAMES} FROM oco.model_tiers ORDER BY provider, model"  # noqa: S608 - constants
 # In the order of the key, so that two gateways that start together never wait for each other.
 _SHIP: Final = (
     f"INSERT INTO oco.model_tiers ({_NAMES}, source) VALUES "  # noqa: S608 - constants
@@ -39,6 +41,8 @@ class RoutingBook:
     def __init__(self) -> None:
         self.policies = Policies()
         self.catalogue = Catalogue(())
+        self._market = Market(self.catalogue, PriceTable(()))
+        self._models: list[ModelTier] = []
         self._shipped = False
 
     async def refresh(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
@@ -49,7 +53,10 @@ class RoutingBook:
         policies = await pool.fetch(_POLICIES)
         models = await pool.fetch(_MODELS)
         self.policies = Policies(map(policy_from_row, policies))
-        self.catalogue = Catalogue(ModelTier(*row) for row in models)
+        known = [ModelTier(*row) for row in models]
+        if known != self._models:
+            self._models = known
+            self.catalogue = Catalogue(known)
 
     async def run(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         """Refresh until cancelled."""
@@ -59,6 +66,13 @@ class RoutingBook:
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
                 _log.warning("routing_not_refreshed", reason=type(error).__name__)
             await asyncio.sleep(REFRESH_SECONDS)
+
+    def market(self, prices: PriceTable) -> Market:
+        """The models with these prices; a new one only when either has changed."""
+        known = self._market
+        if known.prices is not prices or known.catalogue is not self.catalogue:
+            self._market = known = Market(self.catalogue, prices)
+        return known
 
     def policy_for(self, scopes: Sequence[tuple[str, str]]) -> RoutingPolicy | None:
         """The policy that counts for a caller."""

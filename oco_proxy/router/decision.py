@@ -6,11 +6,11 @@ from decimal import Decimal
 from math import ceil
 from typing import Final, Literal
 
-from oco_proxy.router.catalogue import TIERS, Catalogue, ModelTier, Tier
-from oco_proxy.router.dominance import covers_cached, never_dearer
+from oco_proxy.router.catalogue import TIERS, ModelTier, Tier
 from oco_proxy.router.features import Features
+from oco_proxy.router.market import Market, Offer
 from oco_proxy.router.policies import RoutingPolicy, Strategy
-from oco_warehouse.pricing import PriceTable, PriceTiers, Usage, price_usage
+from oco_warehouse.pricing import Usage, price_usage
 
 Effort = Literal["simple", "moderate", "complex"]
 
@@ -55,18 +55,11 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    model: ModelTier
+    offer: Offer
     saving: Decimal
-    growth: Decimal
 
 
-def decide(
-    features: Features,
-    policy: RoutingPolicy,
-    catalogue: Catalogue,
-    prices: PriceTable,
-    at: datetime,
-) -> Decision:
+def decide(features: Features, policy: RoutingPolicy, market: Market, at: datetime) -> Decision:
     """Choose the model that is to answer.
 
     A routed model is of the same provider, has every capability that the request needs, and costs
@@ -75,8 +68,7 @@ def decide(
     Args:
         features: the request's shape.
         policy: whose strategy and allowed models count; its mode is not looked at.
-        catalogue: what is known of models; one that is not in it is neither left nor chosen.
-        prices: without a price for the same service tier a model is neither left nor chosen.
+        market: models and prices; a model that it does not know is neither left nor chosen.
         at: aware moment of the call.
     """
 
@@ -85,28 +77,31 @@ def decide(
 
     if features.pinned is not None:
         return keep(f"pinned:{features.pinned}")
-    original = catalogue.find(features.provider, features.model)
-    if original is None:
-        return keep("unknown_model")
-    price = prices.find(features.provider, (features.model,), at, features.service_tier)
-    if price is None or not price.tier_known:
-        return keep("unpriced")
+    stall = market.stall(features.provider, features.model, features.service_tier, at)
+    if isinstance(stall, str):
+        return keep(stall)
     effort = effort_of(features)
     floor = _FLOOR[policy.strategy][effort]
+    output = min(EXPECTED_OUTPUT, features.output_limit or EXPECTED_OUTPUT)
+    before = price_usage(stall.price, Usage(features.input_tokens, output)).cost_usd
     candidates = []
-    for model in sorted(catalogue.of_provider(features.provider), key=lambda model: model.model):
-        if model.model == original.model or not _acceptable(model, original, floor, policy):
+    for offer in stall.offers:
+        model = offer.model
+        if not _acceptable(model, stall.original, floor, policy):
             continue
-        if not is_capable(model, features, original.token_percent):
+        if not is_capable(model, features, stall.original.token_percent):
             continue
-        growth = Decimal(model.token_percent) / original.token_percent
-        saving = _saving(features, model, price, prices, at, growth)
-        if saving is not None and saving > 0:
-            candidates.append(_Candidate(model, saving, growth))
+        if features.caches and not offer.covers_cached:
+            continue
+        grown = Usage(ceil(features.input_tokens * offer.growth), ceil(output * offer.growth))
+        after = price_usage(offer.price, grown).cost_usd
+        if before is not None and after is not None and after < before:
+            candidates.append(_Candidate(offer, before - after))
     if not candidates:
         return keep("no_cheaper_model")
     chosen = max(candidates, key=lambda candidate: _rank(candidate, policy.strategy, floor))
-    return Decision(features.model, chosen.model.model, effort, chosen.saving, chosen.growth)
+    offer = chosen.offer
+    return Decision(features.model, offer.model.model, effort, chosen.saving, offer.growth)
 
 
 def effort_of(features: Features) -> Effort:
@@ -159,43 +154,25 @@ def is_capable(model: ModelTier, features: Features, token_percent: int = 100) -
 def _acceptable(
     model: ModelTier, original: ModelTier, floor: Tier | None, policy: RoutingPolicy
 ) -> bool:
-    if not model.enabled or model.thinking > original.thinking:
+    if model.thinking > original.thinking:
         return False  # reasoning that nobody asked for would be billed as output
     if policy.allowed_models is not None and model.model not in policy.allowed_models:
         return False
     if model.quality >= original.quality:
         return True
-    return floor is not None and TIERS.index(model.tier) >= TIERS.index(floor)
-
-
-def _saving(
-    features: Features,
-    model: ModelTier,
-    price: PriceTiers,
-    prices: PriceTable,
-    at: datetime,
-    growth: Decimal,
-) -> Decimal | None:
-    """US dollars on the expected usage; None when the model might be dearer or has no price."""
-    other = prices.find(features.provider, (model.model,), at, features.service_tier)
-    if other is None or not other.tier_known or not never_dearer(other, price, growth):
-        return None
-    if features.caches and not covers_cached(other, price, growth):
-        return None
-    output = min(EXPECTED_OUTPUT, features.output_limit or EXPECTED_OUTPUT)
-    usage = Usage(features.input_tokens, output)
-    grown = Usage(ceil(features.input_tokens * growth), ceil(output * growth))
-    before, after = price_usage(price, usage).cost_usd, price_usage(other, grown).cost_usd
-    return None if before is None or after is None else before - after
+    rank = TIERS.index(model.tier)
+    if policy.strategy == "balanced" and rank >= TIERS.index(original.tier):
+        return False  # worse, and of the same kind: that is no balance
+    return floor is not None and rank >= TIERS.index(floor)
 
 
 def _rank(
     candidate: _Candidate, strategy: Strategy, floor: Tier | None
 ) -> tuple[int | Decimal, int | Decimal, int | Decimal]:
     """Larger is better: quality for one, the lowest tier that will do, or money."""
-    quality, saving = candidate.model.quality, candidate.saving
+    quality, saving = candidate.offer.model.quality, candidate.saving
     if strategy == "cost_optimized":
         return (saving, quality, 0)
     if strategy == "balanced" and floor is not None:
-        return (-TIERS.index(candidate.model.tier), quality, saving)
+        return (-TIERS.index(candidate.offer.model.tier), quality, saving)
     return (quality, saving, 0)

@@ -71,7 +71,7 @@ def plan(
     )
     if features is None:
         return None
-    decision = decide(features, policy, book.catalogue, prices, at)
+    decision = decide(features, policy, book.market(prices), at)
     _log.debug(
         "route_decided",
         request_id=request_id,

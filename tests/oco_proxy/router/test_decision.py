@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from oco_proxy.router.catalogue import TIERS, Catalogue, ModelTier, shipped_models
 from oco_proxy.router.decision import Decision, decide, effort_of, is_capable
 from oco_proxy.router.features import Features
+from oco_proxy.router.market import WINDOW, Market
 from oco_proxy.router.policies import STRATEGIES, Policies, RoutingPolicy
 from oco_warehouse.pricing import Price, PriceTable, Usage, price_usage
 
@@ -143,8 +144,8 @@ def test_a_routed_call_keeps_every_promise() -> None:
         used: list[Usage],
     ) -> None:
         nonlocal routed
-        decision = decide(shape, policy, catalogue, table, AT)
-        assert decision == decide(shape, policy, catalogue, table, AT)
+        decision = decide(shape, policy, Market(catalogue, table), AT)
+        assert decision == decide(shape, policy, Market(catalogue, table), AT)
         assert decision.original == shape.model
         if decision.routed is None:
             assert decision.expected_saving is None
@@ -224,6 +225,8 @@ PRICES = table_of(best="10", middle="3", small="1", tiny="0.1")
         ("cost_optimized", shape_of("best", tools=2), "small"),
         ("cost_optimized", shape_of("best", images=1), "middle"),
         ("cost_optimized", shape_of("best", size=40_000), "middle"),
+        ("cost_optimized", shape_of("small"), "tiny"),
+        ("balanced", shape_of("small"), None),
         ("cost_optimized", shape_of("tiny"), None),
         ("cost_optimized", shape_of("best", pinned="container"), None),
         ("cost_optimized", shape_of("stranger"), None),
@@ -234,7 +237,7 @@ def test_each_strategy_is_as_bold_as_it_says(
     strategy: Any, shape: Features, expected: str | None
 ) -> None:
     policy = RoutingPolicy("p", "agent", "bot", strategy, "enforce")
-    assert decide(shape, policy, OURS, PRICES, AT).routed == expected
+    assert decide(shape, policy, Market(OURS, PRICES), AT).routed == expected
 
 
 def test_a_prompt_that_a_cache_would_serve_moves_only_where_reading_it_anew_is_no_dearer() -> None:
@@ -245,15 +248,18 @@ def test_a_prompt_that_a_cache_would_serve_moves_only_where_reading_it_anew_is_n
             "openai", "small", Decimal(cheap), Decimal(4), "t", cached_input=Decimal("0.5")
         )
         table = PriceTable([dear, small])
-        assert decide(shape_of("best", caches=True), policy, OURS, table, AT).routed == expected
-        assert decide(shape_of("best"), policy, OURS, table, AT).routed == "small"
+        assert (
+            decide(shape_of("best", caches=True), policy, Market(OURS, table), AT).routed
+            == expected
+        )
+        assert decide(shape_of("best"), policy, Market(OURS, table), AT).routed == "small"
 
 
 def test_a_model_that_is_dearer_in_any_part_is_not_cheaper() -> None:
     policy = RoutingPolicy("p", "agent", "bot", "cost_optimized", "enforce")
     dear = Price("openai", "best", Decimal(10), Decimal(40), "t", cached_input=Decimal("0.1"))
     small = Price("openai", "small", Decimal(1), Decimal(4), "t", cached_input=Decimal("0.2"))
-    decision = decide(shape_of("best"), policy, OURS, PriceTable([dear, small]), AT)
+    decision = decide(shape_of("best"), policy, Market(OURS, PriceTable([dear, small])), AT)
     assert decision == Decision("best", None, "no_cheaper_model")
 
 
@@ -266,7 +272,7 @@ def test_a_model_that_reasons_more_unasked_is_not_chosen() -> None:
                 ModelTier("openai", "small", "economy", 4, 200_000, 64_000, thinking=thinking),
             ]
         )
-        assert decide(shape_of("best"), policy, catalogue, PRICES, AT).routed == expected
+        assert decide(shape_of("best"), policy, Market(catalogue, PRICES), AT).routed == expected
 
 
 def test_a_finer_tokenizer_counts_in_the_price_and_in_the_context() -> None:
@@ -280,11 +286,31 @@ def test_a_finer_tokenizer_counts_in_the_price_and_in_the_context() -> None:
             ]
         )
         shape = shape_of("old", size=size)
-        return decide(shape, policy, catalogue, table_of(old=dear, new="1"), AT)
+        return decide(shape, policy, Market(catalogue, table_of(old=dear, new="1")), AT)
 
     assert routed("1.4").routed == "new" and routed("1.4").growth == Decimal("1.3")
     assert routed("1.3").routed is None
     assert routed("2", 1800).routed == "new" and routed("2", 1900).routed is None
+
+
+def test_a_price_that_begins_to_hold_is_seen_when_its_window_begins() -> None:
+    policy = RoutingPolicy("p", "agent", "bot", "cost_optimized", "enforce")
+    shape = shape_of("best", tools=1)
+    rise = Price("openai", "small", Decimal(99), Decimal(99), "t", effective_from=AT)
+    rows = [
+        Price("openai", n, Decimal(m), Decimal(m), "t") for n, m in (("best", 10), ("small", 1))
+    ]
+    market = Market(OURS, PriceTable([*rows, rise]))
+    assert decide(shape, policy, market, AT - WINDOW).routed == "small"
+    assert decide(shape, policy, market, AT).routed is None
+    assert decide(shape, policy, market, AT - WINDOW).routed == "small"
+
+
+def test_names_that_requests_make_up_do_not_fill_the_memory() -> None:
+    market = Market(OURS, PRICES)
+    for number in range(5000):
+        assert market.stall("openai", f"made-up-{number}", None, AT) == "unknown_model"
+    assert len(market._stalls) <= 2001
 
 
 def test_the_policy_nearest_to_the_call_counts() -> None:
