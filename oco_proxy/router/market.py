@@ -13,6 +13,7 @@ from oco_warehouse.pricing import PriceTable, PriceTiers
 WINDOW: Final = timedelta(seconds=2)
 # Names come from requests: more of them than this are forgotten together.
 MAX_REMEMBERED: Final = 2_000
+MAX_NAME: Final = 200
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -60,6 +61,8 @@ class Market:
             service_tier: what the request asks for; a model without a price for it is left out.
             at: aware moment; prices are those of its window's beginning.
         """
+        if len(model) > MAX_NAME or len(service_tier or "") > MAX_NAME:
+            return "unknown_model"
         window = (at - _EPOCH) // WINDOW
         if window != self._window or len(self._stalls) > MAX_REMEMBERED:
             self._stalls.clear()
