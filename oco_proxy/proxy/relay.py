@@ -30,6 +30,8 @@ from oco_warehouse.money import to_nano
 _log = structlog.get_logger(__name__)
 
 CLIENT_CLOSED: Final = 499
+_READ_AWAY_SECONDS: Final = 0.2
+_READ_AWAY_BYTES: Final = 65_536
 _NO_BODY: Final = frozenset({204, 304})
 
 
@@ -131,16 +133,31 @@ async def _forward(services: Services, call: Call, send: Any) -> None:
     async with sent as answer:
         routing = call.routing
         if routing is None or call.client_left or not routing.gives_up(answer.status):
+            if routing is not None and answer.status < 400:
+                services.routing.resting.answered(routing.policy_id, routing.routed)
             await _pass_on(services, call, answer, send)
             return
         status = answer.status
-    _fall_back(call, routing, status)
+        await _read_away(answer)
+    rests = services.routing.resting.gave_up(routing.policy_id, routing.routed, time.monotonic())
+    _fall_back(call, routing, status, rests=rests)
     sent = await services.upstream.send(call.method, call.url, call.headers, call.body)
     async with sent as answer:
         await _pass_on(services, call, answer, send)
 
 
-def _fall_back(call: Call, routing: Routing, status: int) -> None:
+async def _read_away(answer: Answer) -> None:
+    """Read a refusal that nobody gets to its end, so that its connection can be used again."""
+    size = 0
+    with suppress(UpstreamFailure, TimeoutError):
+        async with asyncio.timeout(_READ_AWAY_SECONDS):
+            async for fragment in answer.fragments():
+                size += len(fragment)
+                if size > _READ_AWAY_BYTES:
+                    return
+
+
+def _fall_back(call: Call, routing: Routing, status: int, *, rests: bool) -> None:
     """The routed model cannot do it: the next request is the one that the client sent."""
     routing.fell_back = True
     call.body, call.url = routing.body, routing.url
@@ -153,6 +170,7 @@ def _fall_back(call: Call, routing: Routing, status: int) -> None:
         original=routing.original,
         routed=routing.routed,
         status=status,
+        rests=rests,
     )
 
 

@@ -11,6 +11,7 @@ import structlog
 from oco_proxy.router.catalogue import Catalogue, ModelTier, shipped_models
 from oco_proxy.router.market import Market
 from oco_proxy.router.policies import Policies, RoutingPolicy
+from oco_proxy.router.resting import Resting
 from oco_warehouse.pricing import PriceTable
 
 _log = structlog.get_logger(__name__)
@@ -43,6 +44,7 @@ class RoutingBook:
         self.catalogue = Catalogue(())
         self._market = Market(self.catalogue, PriceTable(()))
         self._models: list[ModelTier] = []
+        self.resting = Resting()
         self._shipped = False
 
     async def refresh(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:

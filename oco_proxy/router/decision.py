@@ -59,7 +59,13 @@ class _Candidate:
     saving: Decimal
 
 
-def decide(features: Features, policy: RoutingPolicy, market: Market, at: datetime) -> Decision:
+def decide(
+    features: Features,
+    policy: RoutingPolicy,
+    market: Market,
+    at: datetime,
+    avoid: frozenset[str] = frozenset(),
+) -> Decision:
     """Choose the model that is to answer.
 
     A routed model is of the same provider, has every capability that the request needs, and costs
@@ -70,6 +76,7 @@ def decide(features: Features, policy: RoutingPolicy, market: Market, at: dateti
         policy: whose strategy and allowed models count; its mode is not looked at.
         market: models and prices; a model that it does not know is neither left nor chosen.
         at: aware moment of the call.
+        avoid: models that are not to be chosen now.
     """
 
     def keep(reason: str) -> Decision:
@@ -87,7 +94,7 @@ def decide(features: Features, policy: RoutingPolicy, market: Market, at: dateti
     candidates = []
     for offer in stall.offers:
         model = offer.model
-        if not _acceptable(model, stall.original, floor, policy):
+        if model.model in avoid or not _acceptable(model, stall.original, floor, policy):
             continue
         if not is_capable(model, features, stall.original.token_percent):
             continue

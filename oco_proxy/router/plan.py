@@ -3,6 +3,7 @@
 Runs before admission, so that the reservation can cover both models.
 """
 
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
@@ -71,7 +72,8 @@ def plan(
     )
     if features is None:
         return None
-    decision = decide(features, policy, book.market(prices), at)
+    avoid = book.resting.models(policy.id, time.monotonic())
+    decision = decide(features, policy, book.market(prices), at, avoid)
     _log.debug(
         "route_decided",
         request_id=request_id,

@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx
 
+from oco_proxy.router.resting import TIMES
+
 BODY = (
     b'{ "messages":[{"role":"user","content":"the \\"model\\":\\"gpt-4o\\""}],\n'
     b' "model" : "gpt-4o", "max_tokens":50 }'
@@ -76,15 +78,30 @@ def test_where_the_routed_model_gives_up_the_original_request_is_sent_once(
     made = policy("balanced", "enforce")
     with start(OCO_OPENAI_BASE_URL=picky.url) as gateway:
         for count, status in enumerate((400, 404, 413, 422, 500, 501, 503), 1):
+            picky.refuses = {}
+            send(gateway)  # an answer in between, so that the model does not rest
             picky.refuses = {"gpt-4o-mini": status}
             answer = send(gateway, X_OCO_Tags='{"job":"x"}')
-            row = gateway.rows(count)[-1]
+            row = gateway.rows(2 * count)[-1]
             assert answer.status_code == 200 and "x-oco-routed-model" not in answer.headers
-            assert picky.bodies[-2:] == [ROUTED, BODY] and len(picky.bodies) == 2 * count
+            assert picky.bodies[-2:] == [ROUTED, BODY] and len(picky.bodies) == 3 * count
             assert (row["model"], row["was_routed"], row["error_type"]) == ("gpt-4o", False, None)
             assert (row["routed_model"], row["savings_usd"]) == (None, None)
             assert (row["routing_policy_id"], row["tags"]) == (made, {"job": "x"})
             assert row["cost_usd"] == Decimal("0.0035")
+
+
+def test_a_model_that_gives_up_again_and_again_is_left_alone(
+    start: Callable[..., Any], policy: Callable[..., str], picky: Any
+) -> None:
+    policy("balanced", "enforce")
+    picky.refuses = {"gpt-4o-mini": 404}
+    with start(OCO_OPENAI_BASE_URL=picky.url) as gateway:
+        for _ in range(TIMES + 1):
+            assert send(gateway).status_code == 200
+    # The next best model is tried once the first one rests.
+    assert picky.bodies.count(ROUTED) == TIMES
+    assert picky.bodies[-1] == ROUTED.replace(b"gpt-4o-mini", b"gpt-4.1-nano")
 
 
 def test_a_refusal_that_the_original_would_meet_as_well_is_passed_on(
