@@ -78,7 +78,6 @@ def plan(
         "route_decided",
         request_id=request_id,
         policy_id=policy.id,
-        original=decision.original,
         routed=decision.routed,
         reason=decision.reason,
     )

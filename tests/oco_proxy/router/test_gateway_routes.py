@@ -4,9 +4,11 @@ import json
 import time
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from oco_proxy.router.resting import TIMES
 
@@ -128,6 +130,30 @@ def test_an_original_that_gives_up_too_is_answered_as_it_is(
     assert answer.status_code == 404 and "gpt-4o cannot" in answer.text
     assert picky.bodies == [ROUTED, BODY]
     assert (row["status_code"], row["error_type"], row["was_routed"]) == (404, "http_404", False)
+
+
+def test_nothing_private_is_written_by_routing_or_falling_back(
+    start: Callable[..., Any],
+    policy: Callable[..., str],
+    picky: Any,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    policy("balanced", "enforce")
+    body = BODY.replace(b"the ", b"CANARY words ")
+    with start(OCO_OPENAI_BASE_URL=picky.url) as gateway:
+        for refuses in ({}, {"gpt-4o-mini": 400}):
+            picky.refuses = refuses
+            send(gateway, body, Authorization="Bearer CANARY")
+        send(gateway, body.replace(b'"gpt-4o",', b'"CANARY",'))
+        rows = str(gateway.rows(3))
+        spooled = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    logs = "".join(capfd.readouterr())
+    assert "route_fell_back" in logs and "route_decided" in logs and spooled
+    decided = [line for line in logs.splitlines() if "route_" in line]
+    assert "CANARY" not in "".join(decided)
+    assert rows.count("CANARY") == rows.count("'CANARY'")  # the model that was asked for
+    assert b"CANARY words" not in spooled and b"Bearer" not in spooled
 
 
 def test_a_routed_stream_is_metered_and_its_asked_for_usage_taken_out(
