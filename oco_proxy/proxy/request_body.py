@@ -136,14 +136,6 @@ def ask_for_usage(body: bytes, has_stream_options: bool) -> bytes | None:
     return body[:first] + changed + body[last:]
 
 
-def member_span(body: bytes, name: bytes) -> tuple[int, int] | None:
-    """(start, end) of the last value of a top-level member; None when it is not plainly there."""
-    start = _OBJECT_START.match(body)
-    if start is None or start.group(1):
-        return None
-    return _member_span(body, body.index(b"{", start.start()) + 1, name)
-
-
 def _member_span(body: bytes, at: int, name: bytes) -> tuple[int, int] | None:
     """(start, end) of a member's last value, in the object whose first member begins at `at`."""
     if b'"' + name + b'"' not in body:

@@ -10,7 +10,7 @@ from oco_proxy.router.catalogue import TIERS, ModelTier, Tier
 from oco_proxy.router.features import Features
 from oco_proxy.router.market import Market, Offer
 from oco_proxy.router.policies import RoutingPolicy, Strategy
-from oco_warehouse.pricing import Usage, price_usage
+from oco_warehouse.pricing import PriceTiers
 
 Effort = Literal["simple", "moderate", "complex"]
 
@@ -25,6 +25,7 @@ MODERATE_TOOLS: Final = 10
 MODERATE_IMAGES: Final = 2
 # What an answer is taken to have where only its limit is known, to compare prices.
 EXPECTED_OUTPUT: Final = 500
+_MILLIONTH: Final = Decimal("0.000001")
 
 # The lowest tier that may answer; None: only a model that is at least as good as the original.
 _FLOOR: Final[dict[Strategy, dict[Effort, Tier | None]]] = {
@@ -90,7 +91,7 @@ def decide(
     effort = effort_of(features)
     floor = _FLOOR[policy.strategy][effort]
     output = min(EXPECTED_OUTPUT, features.output_limit or EXPECTED_OUTPUT)
-    before = price_usage(stall.price, Usage(features.input_tokens, output)).cost_usd
+    before = _expected(stall.price, features.input_tokens, output)
     candidates = []
     for offer in stall.offers:
         model = offer.model
@@ -100,10 +101,10 @@ def decide(
             continue
         if features.caches and not offer.covers_cached:
             continue
-        grown = Usage(ceil(features.input_tokens * offer.growth), ceil(output * offer.growth))
-        after = price_usage(offer.price, grown).cost_usd
-        if before is not None and after is not None and after < before:
-            candidates.append(_Candidate(offer, before - after))
+        grown = ceil(features.input_tokens * offer.growth)
+        saving = before - _expected(offer.price, grown, ceil(output * offer.growth))
+        if saving > 0:
+            candidates.append(_Candidate(offer, saving))
     if not candidates:
         return keep("no_cheaper_model")
     chosen = max(candidates, key=lambda candidate: _rank(candidate, policy.strategy, floor))
@@ -171,6 +172,13 @@ def _acceptable(
     if policy.strategy == "balanced" and rank >= TIERS.index(original.tier):
         return False  # worse, and of the same kind: that is no balance
     return floor is not None and rank >= TIERS.index(floor)
+
+
+def _expected(prices: PriceTiers, input_tokens: int, output_tokens: int) -> Decimal:
+    """US dollars for plain tokens; the market has no offers whose price has a part unknown."""
+    price = prices.at(input_tokens)
+    millions = (price.input or 0) * input_tokens + (price.output or 0) * output_tokens
+    return millions * _MILLIONTH + price.per_request
 
 
 def _rank(

@@ -6,32 +6,44 @@ from urllib.parse import unquote
 
 import msgspec
 
-from oco_proxy.proxy.request_body import member_span
-
+# Inside a string the quotes would be escaped, so this finds members only, top-level or not.
+_MODEL: Final = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")')
 _MODEL_IN_PATH: Final = re.compile(r"(?<=/models/)[^/:?#]+(?=:)")
+# Members of that name, nested ones included, that are tried.
+MAX_TRIES: Final = 8
+
+
+class _Model(msgspec.Struct):
+    model: str
+
+
+_DECODER: Final = msgspec.json.Decoder(_Model)
+_TEXT: Final = msgspec.json.Decoder(str)
 
 
 def with_model(body: bytes, original: str, routed: str) -> bytes | None:
     """The body with another value of its top-level `model`.
 
+    Each member of that name that says the original is tried, until the body, read again, asks for
+    the routed model: so what a provider reads is what was meant, whatever else the body holds.
+
     Returns:
-        None when that value is not plainly there: an escaped key, or one that says something else
-        than what was read of the request.
+        None when that value is not plainly there, as with an escaped key.
     """
-    span = member_span(body, b"model")
-    if span is None:
-        return None
-    first, last = span
-    value = body[first:last]
-    try:
-        said = msgspec.json.decode(value, type=str)
-    except msgspec.MsgspecError:
-        return None
-    if said != original:
-        return None
-    at = first + value.index(b'"')
-    end = first + value.rindex(b'"') + 1
-    return body[:at] + msgspec.json.encode(routed) + body[end:]
+    value = msgspec.json.encode(routed)
+    for tries, match in enumerate(_MODEL.finditer(body)):
+        if tries >= MAX_TRIES:
+            return None
+        first, last = match.span(1)
+        try:
+            if _TEXT.decode(match.group(1)) != original:
+                continue
+            changed = b"".join((memoryview(body)[:first], value, memoryview(body)[last:]))
+            if _DECODER.decode(changed).model == routed:
+                return changed
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            continue
+    return None
 
 
 def with_model_in_url(url: str, original: str, routed: str) -> str | None:
