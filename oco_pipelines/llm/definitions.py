@@ -22,6 +22,7 @@ from dagster import (
 )
 
 from oco_pipelines.llm.alerts.sensor import alerts_sensor
+from oco_pipelines.llm.insights.definitions import build as insights
 from oco_pipelines.llm.ledger import budget_differences, ledger_totals
 from oco_pipelines.resources import WarehouseResource
 from oco_warehouse.settings import Settings
@@ -166,10 +167,11 @@ def build(settings: Settings) -> Definitions:  # noqa: ARG001 - every domain is 
         default_status=DefaultScheduleStatus.RUNNING,
         description="Reads the price catalogue again, and prices late what it can.",
     )
-    return Definitions(
+    own = Definitions(
         assets=[model_pricing, api_requests, late_prices],
         asset_checks=[budgets_agree_with_requests],
         jobs=[ledger_job, reprice_job],
         schedules=[prices],
         sensors=[new_api_requests, new_prices, alerts_sensor()],
     )
+    return Definitions.merge(own, insights())
