@@ -5,7 +5,7 @@ only its `type` (or, for Gemini, the names of its members) is looked at.
 """
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -31,6 +31,8 @@ ROUTABLE: Final = {
 }
 # Reading a larger body twice would hold the event loop; large prompts are no easy ones anyway.
 MAX_BODY_BYTES: Final = 2 * 1024 * 1024
+# The same for many small members: each object is at most one that is built.
+MAX_OBJECTS: Final = 5_000
 # A token of running text has about four bytes; an image is about a thousand tokens.
 _BYTES_PER_TOKEN: Final = 4
 _TOKENS_PER_IMAGE: Final = 1000
@@ -101,8 +103,8 @@ _SAMPLING: Final = (
     "stop",
 )
 _GEMINI_SAMPLING: Final = frozenset(
-    {"temperature", "topP", "topK", "top_p", "top_k", "stopSequences", "presencePenalty"}
-    | {"frequencyPenalty", "logprobs", "responseLogprobs"}
+    {"temperature", "topP", "topK", "top_p", "top_k", "stopSequences", "stop_sequences"}
+    | {"presencePenalty", "frequencyPenalty", "logprobs", "responseLogprobs"}
 )
 _GEMINI_JSON: Final = frozenset(
     {"responseMimeType", "responseSchema", "responseJsonSchema", "response_mime_type"}
@@ -142,13 +144,21 @@ def read_features(
     """
     if endpoint not in ROUTABLE.get(dialect, ()) or len(body) > MAX_BODY_BYTES:
         return None
+    if body.count(b"{") > MAX_OBJECTS:
+        return None
     try:
         request = REQUEST.decode(body)
         tally = _count(request, dialect)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None  # an unusual body is the provider's to judge, not ours
     text_tokens = max(0, input_bound - tally.images * image_token_bound) // _BYTES_PER_TOKEN
-    config = {**(request.generationConfig or {}), **(request.generation_config or {})}
+    config = {
+        name
+        for settings in (request.generationConfig, request.generation_config)
+        if settings is not None
+        for name in settings.__struct_fields__
+        if given(getattr(settings, name))
+    }
     return Features(
         provider=provider,
         model=model,
@@ -227,7 +237,7 @@ def _count(request: Request, dialect: str) -> _Tally:
         tally.turns += 1
     for tool in request.tools or ():
         tally.caches = tally.caches or given(tool.cache_control)
-    if given(request.audio) or "audio" in (request.modalities or ()):
+    if given(request.audio) or b'"audio"' in memoryview(request.modalities)[:200].tobytes():
         tally.audio += 1
     return tally
 
@@ -242,7 +252,7 @@ def _tools(request: Request) -> int:
     return (sum(declared) if declared else len(request.tools or ())) + len(request.functions or ())
 
 
-def _pinned(request: Request, config: dict[str, Any]) -> str | None:
+def _pinned(request: Request, config: set[str]) -> str | None:
     for name in _PINNING:
         if given(getattr(request, name)):
             return name

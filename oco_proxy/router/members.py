@@ -33,25 +33,55 @@ class Message(msgspec.Struct):
     cache_control: _Raw = _ABSENT
 
 
+class Format(msgspec.Struct):
+    """Of a wanted form of output, or a declared function, its kind."""
+
+    type: str | None = None
+
+
 class Tool(msgspec.Struct):
     """One tool, or one group of Gemini's."""
 
     type: str | None = None
     cache_control: _Raw = _ABSENT
-    functionDeclarations: list[_Raw] | None = None  # noqa: N815
-    function_declarations: list[_Raw] | None = None
-
-
-class Format(msgspec.Struct):
-    """A wanted form of output."""
-
-    type: str | None = None
+    functionDeclarations: list[Format] | None = None  # noqa: N815
+    function_declarations: list[Format] | None = None
 
 
 class Text(msgspec.Struct):
     """The Responses API's settings of its text."""
 
     format: Format | None = None
+
+
+class Generation(msgspec.Struct):
+    """Gemini's settings of an answer."""
+
+    temperature: _Raw = _ABSENT
+    topP: _Raw = _ABSENT  # noqa: N815
+    topK: _Raw = _ABSENT  # noqa: N815
+    top_p: _Raw = _ABSENT
+    top_k: _Raw = _ABSENT
+    stopSequences: _Raw = _ABSENT  # noqa: N815
+    stop_sequences: _Raw = _ABSENT
+    presencePenalty: _Raw = _ABSENT  # noqa: N815
+    frequencyPenalty: _Raw = _ABSENT  # noqa: N815
+    logprobs: _Raw = _ABSENT
+    responseLogprobs: _Raw = _ABSENT  # noqa: N815
+    responseMimeType: _Raw = _ABSENT  # noqa: N815
+    responseSchema: _Raw = _ABSENT  # noqa: N815
+    responseJsonSchema: _Raw = _ABSENT  # noqa: N815
+    response_mime_type: _Raw = _ABSENT
+    response_schema: _Raw = _ABSENT
+    response_json_schema: _Raw = _ABSENT
+    thinkingConfig: _Raw = _ABSENT  # noqa: N815
+    thinking_config: _Raw = _ABSENT
+    responseModalities: _Raw = _ABSENT  # noqa: N815
+    response_modalities: _Raw = _ABSENT
+    speechConfig: _Raw = _ABSENT  # noqa: N815
+    speech_config: _Raw = _ABSENT
+    imageConfig: _Raw = _ABSENT  # noqa: N815
+    image_config: _Raw = _ABSENT
 
 
 class Request(msgspec.Struct):
@@ -62,12 +92,12 @@ class Request(msgspec.Struct):
     contents: list[Message] | None = None
     system: _Raw = _ABSENT
     tools: list[Tool] | None = None
-    functions: list[_Raw] | None = None
+    functions: list[Format] | None = None
     response_format: Format | None = None
     text: Text | None = None
     output_format: _Raw = _ABSENT
     output_config: _Raw = _ABSENT
-    modalities: list[str] | None = None
+    modalities: _Raw = _ABSENT
     audio: _Raw = _ABSENT
     reasoning: _Raw = _ABSENT
     reasoning_effort: _Raw = _ABSENT
@@ -81,8 +111,8 @@ class Request(msgspec.Struct):
     logprobs: _Raw = _ABSENT
     stop: _Raw = _ABSENT
     max_tokens: _Raw = _ABSENT
-    generationConfig: dict[str, _Raw] | None = None  # noqa: N815
-    generation_config: dict[str, _Raw] | None = None
+    generationConfig: Generation | None = None  # noqa: N815
+    generation_config: Generation | None = None
     prompt_cache_key: _Raw = _ABSENT
     previous_response_id: _Raw = _ABSENT
     conversation: _Raw = _ABSENT

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oco_proxy.router.features import MAX_BODY_BYTES, Features, read_features
+from oco_proxy.router.features import MAX_BODY_BYTES, MAX_OBJECTS, Features, read_features
 from oco_proxy.router.rewriting import with_model, with_model_in_url
 
 ENDPOINTS = {
@@ -105,6 +105,7 @@ PIXELS = {"mimeType": "image/png", "data": "AAAA"}
         ("gemini", {"generationConfig": {"responseSchema": {}}}, {"json_output": True}),
         ("gemini", {"generationConfig": {"thinkingConfig": {}}}, {"reasoning": True}),
         ("gemini", {"generation_config": {"top_k": 1}}, {"sampling": True}),
+        ("gemini", {"generationConfig": {"maxOutputTokens": 9}}, {"sampling": False}),
         ("gemini", {"generationConfig": {"speechConfig": {}}}, {"pinned": "output_media"}),
         ("gemini", {"cachedContent": "c"}, {"pinned": "cachedContent"}),
     ],
@@ -129,6 +130,7 @@ def test_what_cannot_be_judged_is_left_alone() -> None:
     assert read("openai", b'{"messages":"' + b"x" * MAX_BODY_BYTES + b'"}') is None
     assert read("openai", {"messages": "text"}) is None
     assert read("openai", b'{"messages":[') is None
+    assert read("openai", {"messages": [{}] * MAX_OBJECTS}) is None
 
 
 JSON = st.recursive(
