@@ -97,10 +97,10 @@ def spent(warehouse: Warehouse) -> Warehouse:
     return warehouse
 
 
-def test_a_build_on_an_empty_warehouse_passes_with_its_unit_test(dbt_build: Build) -> None:
+def test_a_build_on_an_empty_warehouse_passes_with_its_unit_tests(dbt_build: Build) -> None:
     result = dbt_build()
     assert result.returncode == 0, result.stdout
-    assert "1 unit test" in result.stdout
+    assert "2 unit tests" in result.stdout
     assert "WARN=0 ERROR=0" in result.stdout
 
 
