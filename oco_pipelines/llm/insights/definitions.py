@@ -1,4 +1,4 @@
-"""Asset llm_insights and its schedule."""
+"""Assets llm_insights and model_switches, and their schedules."""
 
 import time
 from datetime import UTC, datetime
@@ -14,9 +14,11 @@ from dagster import (
 )
 
 from oco_pipelines.resources import WarehouseResource
+from oco_warehouse.money import exact_sum
 
 GROUP: Final = "llm"
 INSIGHTS_CRON: Final = "8 * * * *"
+SWITCHES_CRON: Final = "41 4 * * *"
 
 
 @asset(group_name=GROUP, kinds={"python", "postgres"}, deps=["api_requests", "late_prices"])
@@ -48,6 +50,43 @@ def llm_insights(
     )
 
 
+@asset(
+    group_name=GROUP,
+    kinds={"python", "postgres"},
+    deps=["api_requests", "late_prices", "model_pricing"],
+)
+def model_switches(
+    context: AssetExecutionContext, warehouse: WarehouseResource
+) -> MaterializeResult[None]:
+    """What real traffic would have cost with other models: recommendations beside the optimizer's.
+
+    Written to `oco.optimization_recommendations` as `model_switch`.
+    """
+    from oco_pipelines.llm.insights import model_switch as rule
+    from oco_pipelines.llm.insights import model_traffic
+    from oco_pipelines.optimizer.store import write_recommendations
+
+    started = time.monotonic()
+    house, now = warehouse.open(), datetime.now(UTC)
+    models, prices = model_traffic.read_models(house), model_traffic.read_price_table(house)
+    found = [
+        made
+        for traffic in model_traffic.read_traffic(house, now)
+        if (made := rule.model_switch(traffic, models, prices, now)) is not None
+    ]
+    written = write_recommendations(house, rule.RULE, found)
+    context.log.info("%d switches, %d expired", written.found, written.expired)
+    return MaterializeResult(
+        metadata={
+            "rows": written.found,
+            "expired": written.expired,
+            "total_usd_a_month": str(exact_sum(item.estimated_monthly_savings for item in found)),
+            "window": f"{rule.WINDOW.days} days until {now:%Y-%m-%d %H:%M} UTC",
+            "seconds": time.monotonic() - started,
+        }
+    )
+
+
 def build() -> Definitions:
     """Definitions of the insights."""
     hourly = ScheduleDefinition(
@@ -58,4 +97,12 @@ def build() -> Definitions:
         default_status=DefaultScheduleStatus.RUNNING,
         description="Looks at the ledger for what is worth knowing.",
     )
-    return Definitions(assets=[llm_insights], schedules=[hourly])
+    switches = ScheduleDefinition(
+        name="model_switches_daily",
+        cron_schedule=SWITCHES_CRON,
+        execution_timezone="UTC",
+        target=[model_switches],
+        default_status=DefaultScheduleStatus.RUNNING,
+        description="Prices the traffic of the last 30 days with other models.",
+    )
+    return Definitions(assets=[llm_insights, model_switches], schedules=[hourly, switches])

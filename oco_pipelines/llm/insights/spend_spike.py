@@ -8,7 +8,7 @@ neither hides this one nor makes it.
 
 An hour is a spike when it costs more than the median + 5 robust standard deviations, more than
 twice the median, and at least a dollar above it. A finding is a UTC day of an entity.
-"""  # noqa: E501
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, time, timedelta
