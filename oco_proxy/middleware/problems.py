@@ -84,6 +84,9 @@ def to_problem(request: Request[Any, Any, Any], error: Exception) -> Response[by
         headers = dict(error.headers or {})
         if isinstance(error, ValidationException) and error.extra:
             extra["errors"] = error.extra
+    elif isinstance(error, (asyncpg.CharacterNotInRepertoireError, UnicodeDecodeError)):
+        status, code = 400, "invalid_input"
+        detail = "The request has a text that is not UTF-8 or contains a NUL character."
     elif isinstance(error, (asyncpg.InterfaceError, OSError, TimeoutError)) or (
         isinstance(error, asyncpg.PostgresError) and _is_outage(error)
     ):

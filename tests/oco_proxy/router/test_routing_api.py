@@ -100,6 +100,15 @@ def test_a_wrong_policy_is_a_400_that_writes_nothing(
     assert gateway.warehouse.query("SELECT 1 FROM oco.routing_policies") == []
 
 
+def test_a_text_that_no_database_can_hold_is_a_400(api: Callable[[str], httpx.Client]) -> None:
+    client = api("operator")
+    assert problem(client.get("/tiers?provider=%00")) == (400, "invalid_input")
+    body = b'{"scope":"agent","entity_id":"\xff","strategy":"balanced"}'
+    headers = {"content-type": "application/json"}
+    wrong = client.post("/policies", content=body, headers=headers)
+    assert problem(wrong) == (400, "invalid_input")
+
+
 def test_a_viewer_reads_and_changes_nothing(api: Callable[[str], httpx.Client]) -> None:
     client = api("viewer")
     for path in ("/policies", "/tiers", "/savings"):
