@@ -24,6 +24,7 @@ from dagster import (
 from oco_pipelines.llm.alerts.sensor import alerts_sensor
 from oco_pipelines.llm.insights.definitions import build as insights
 from oco_pipelines.llm.ledger import budget_differences, ledger_totals
+from oco_pipelines.llm.report.definitions import build as reports
 from oco_pipelines.resources import WarehouseResource
 from oco_warehouse.settings import Settings
 
@@ -174,4 +175,4 @@ def build(settings: Settings) -> Definitions:  # noqa: ARG001 - every domain is 
         schedules=[prices],
         sensors=[new_api_requests, new_prices, alerts_sensor()],
     )
-    return Definitions.merge(own, insights())
+    return Definitions.merge(own, insights(), reports())
