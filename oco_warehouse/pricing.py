@@ -221,11 +221,14 @@ def price_usage(prices: PriceTiers | None, usage: Usage, status: CostStatus = "e
         return Cost(input_cost + output_cost, input_cost, output_cost, status, price.price_version)
 
 
-def worst_case(prices: PriceTiers, input_tokens: int, output_tokens: int) -> Decimal | None:
+def worst_case(
+    prices: PriceTiers, input_tokens: int, output_tokens: int, tool_uses: int = 0
+) -> Decimal | None:
     """The most that a call of at most so many tokens can cost in US dollars; None when unknown.
 
     Every context tier up to the prompt's bound is considered, and every way in which a token can be
-    charged, because a cache write costs more than a plain token.
+    charged, because a cache write costs more than a plain token. Uses of tools count as the dearest
+    tool of the model.
     """
     worst: Decimal | None = None
     with localcontext(_EXACT):
@@ -254,6 +257,7 @@ def worst_case(prices: PriceTiers, input_tokens: int, output_tokens: int) -> Dec
                 _per_million(input_tokens, dearest_input)
                 + _per_million(output_tokens, dearest_output)
                 + price.per_request
+                + tool_uses * max(price.tool_prices.values(), default=Decimal(0))
             )
             worst = amount if worst is None else max(worst, amount)
     return worst
@@ -268,6 +272,9 @@ class PriceTable:
             key = (price.provider, price.model, normalise_tier(price.service_tier))
             grouped.setdefault(key, []).append(price)
         self._prices = grouped
+        self._of_model: dict[tuple[str, str], list[list[Price]]] = {}
+        for (provider, model, _), tier in grouped.items():
+            self._of_model.setdefault((provider, model), []).append(tier)
         self._known = {(provider, model) for provider, model, _ in grouped}
 
     def __len__(self) -> int:
@@ -299,6 +306,22 @@ class PriceTable:
             if tiers:
                 return PriceTiers(tiers, tier_known=candidate == tier)
         return None
+
+    def possible(
+        self, provider: str, model: str, at: datetime, service_tier: str | None = None
+    ) -> list[PriceTiers]:
+        """The prices of every service tier that may serve a call.
+
+        A provider chooses the tier itself where a call leaves it open, as its project is set up.
+        """
+        asked = self.find(provider, (model,), at, service_tier)
+        if asked is None:
+            return []
+        name = asked.tiers[0].model
+        if (service_tier or "auto").lower() != "auto":
+            return [asked]
+        others = (self._at(prices, at) for prices in self._of_model.get((provider, name), ()))
+        return [asked, *(PriceTiers(tiers) for tiers in others if tiers)]
 
     @staticmethod
     def _at(prices: Sequence[Price], at: datetime) -> tuple[Price, ...]:

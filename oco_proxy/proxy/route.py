@@ -184,6 +184,8 @@ class ProxyRoute:
         if not scopes:
             return
         try:
+            if facts.billed:
+                services.keeper.require_limits()
             amount = self._worst_case(call) if facts.billed else 0
             if amount is None and services.keeper.limits.claims(scopes, facts.arrived_at):
                 what = (
@@ -221,16 +223,18 @@ class ProxyRoute:
         return None if other is None else max(worst, other)
 
     def _worst_of(self, call: Call, shape: RequestShape) -> int | None:
-        prices = self._services.prices.table.find(
-            call.provider.name, (shape.model,), call.facts.arrived_at, shape.service_tier
-        )
-        if prices is None:
-            return None
-        if prices.is_free:
-            return 0
-        output = 0 if call.facts.endpoint == "embeddings" else _output_bound(call, shape, prices)
-        worst = worst_case(prices, shape.input_bound, output)
-        return None if worst is None else to_nano(worst)
+        most: int | None = None
+        for prices in self._services.prices.table.possible(
+            call.provider.name, shape.model, call.facts.arrived_at, shape.service_tier
+        ):
+            output = (
+                0 if call.facts.endpoint == "embeddings" else _output_bound(call, shape, prices)
+            )
+            worst = worst_case(prices, shape.input_bound, output, shape.tool_uses)
+            if worst is None:
+                return None
+            most = max(most or 0, to_nano(worst))
+        return most
 
     async def _refuse(self, refusal: Refusal, request_id: str, scope: Any, send: Any) -> None:
         content_type, body = refusal.body(self._services.settings.error_shape, request_id)

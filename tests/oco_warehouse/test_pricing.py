@@ -153,3 +153,24 @@ def test_a_model_with_half_a_price_has_no_worst_case(
 ) -> None:
     a, b = (None if amount is None else Decimal(amount) for amount in amounts)
     assert worst_case(tiers(price(input=a, output=b)), 10, 10) is None
+
+
+def test_a_call_that_leaves_the_tier_open_may_be_served_by_any() -> None:
+    table = PriceTable([
+        price(),
+        price(service_tier="priority", input=Decimal(5), output=Decimal(20)),
+        price(service_tier="flex", input=Decimal(1), output=Decimal(5)),
+    ])  # fmt: skip
+
+    def possible(tier: str | None) -> set[Decimal | None]:
+        return {found.tiers[0].output for found in table.possible("openai", "m", NOW, tier)}
+
+    assert possible(None) == possible("auto") == {Decimal(10), Decimal(20), Decimal(5)}
+    assert possible("default") == {Decimal(10)}
+    assert possible("flex") == {Decimal(5)}
+    assert table.possible("openai", "unknown", NOW) == []
+
+
+def test_the_worst_case_counts_the_dearest_tool_for_every_use() -> None:
+    dear = tiers(price(tool_prices={"a": Decimal("0.01"), "b": Decimal("0.03")}))
+    assert worst_case(dear, 0, 0, 10) == Decimal("0.3")

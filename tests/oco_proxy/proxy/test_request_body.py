@@ -75,3 +75,63 @@ def test_the_output_limit_counts_every_choice() -> None:
     shape = read_shape(b'{"model":"m","max_tokens":5,"max_completion_tokens":9,"n":3}', 0)
     assert shape.output_limit == 27
     assert read_shape(b'{"model":"m"}', 0).output_limit is None
+
+
+IMAGE = "data:image/png;base64," + "A" * 100_000
+
+
+def bound(**fields: Any) -> int:
+    body = json.dumps({"model": "m", **fields}, separators=(",", ":")).encode()
+    return read_shape(body, 1000).input_bound
+
+
+def test_an_image_counts_its_own_bound_and_the_same_text_as_text_counts_every_byte() -> None:
+    picture = {"type": "image_url", "image_url": {"url": IMAGE}}
+    assert bound(messages=[{"role": "user", "content": [picture]}]) < 2000
+    item = {"type": "input_image", "image_url": IMAGE}
+    assert bound(input=[{"role": "user", "content": [item]}]) < 2000
+    assert bound(messages=[{"role": "user", "content": IMAGE}]) > 100_000
+    text = {"type": "text", "text": IMAGE, "image_url": {"url": IMAGE}}
+    assert bound(messages=[{"role": "user", "content": [text]}]) > 200_000
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"input": "hi", "previous_response_id": "resp_1"},
+        {"input": "hi", "conversation": {"id": "conv_1"}},
+        {"prompt": {"id": "pmpt_1"}},
+        {"input": [{"content": [{"type": "input_file", "file_id": "file-1"}]}]},
+        {"input": "hi", "tools": [{"type": "web_search"}]},
+        {"messages": [], "web_search_options": {}},
+    ],
+)
+def test_input_that_the_provider_adds_may_fill_the_context_window(fields: dict[str, Any]) -> None:
+    assert bound(**fields) >= 1_000_000
+
+
+def test_nothing_stored_counts_as_nothing_stored() -> None:
+    tool = {"type": "function", "function": {"parameters": {"prompt": 1, "conversation": 2}}}
+    assert bound(prompt="hi", previous_response_id=None, conversation=None) < 300
+    assert bound(messages=[], tools=[tool]) < 300
+
+
+@pytest.mark.parametrize(
+    ("fields", "answers"),
+    [
+        ({"prompt": "hi", "best_of": 20, "n": 2}, 20),
+        ({"prompt": ["a"] * 50}, 50),
+        ({"prompt": [[1, 2], [3]], "n": 2}, 4),
+        ({"prompt": [1, 2, 3]}, 1),
+        ({"messages": [], "n": 3}, 3),
+    ],
+)
+def test_every_answer_that_is_billed_is_bounded(fields: dict[str, Any], answers: int) -> None:
+    body = json.dumps({"model": "m", "max_tokens": 100, **fields}).encode()
+    assert read_shape(body, 1000).output_limit == 100 * answers
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_output_tokens", "n", "best_of"])
+def test_an_absurd_number_is_refused_with_its_place(name: str) -> None:
+    with pytest.raises(InvalidInputError, match=name):
+        read_shape(b'{"model": "m", "%s": 1%s}' % (name.encode(), b"0" * 20), 1000)
