@@ -130,7 +130,9 @@ async def _supervise(name: str, loop: Callable[[], Awaitable[None]]) -> None:
         try:
             await loop()
         except Exception as error:
-            _log.error("loop_failed", loop=name, error=type(error).__name__)
+            causes = error.exceptions if isinstance(error, ExceptionGroup) else (error,)
+            names = [type(cause).__name__ for cause in causes]
+            _log.error("loop_failed", loop=name, errors=names)
         await asyncio.sleep(_RESTART_SECONDS)
 
 

@@ -26,6 +26,7 @@ from oco_proxy.budget.scripts import Scripts, Verdict, keys_expire_at, posting_k
 from oco_proxy.budget.spending import current_spend
 from oco_warehouse.errors import OpenCloudOpsError
 from oco_warehouse.money import from_nano, to_nano
+from oco_warehouse.records import RequestRecord
 
 _log = structlog.get_logger(__name__)
 
@@ -34,6 +35,8 @@ BEAT_SECONDS: Final = 0.2
 EXTEND_SECONDS: Final = 15.0
 # How long a Redis that failed is not asked again on the hot path.
 REST_SECONDS: Final = 1.0
+# What Redis' scripts count with exactly; an answer that claims more must not break them.
+MAX_EXACT: Final = 2**53 - 1
 _ROUNDS: Final = 12
 _FINAL: Final = frozenset({"ok", "over", "rate"})
 _MAX_UNPOSTED: Final = 100_000
@@ -158,8 +161,6 @@ class BudgetKeeper:
         """
         if not scopes:
             return
-        if amount_nano and not self.limits.loaded and self._failure_mode == "closed":
-            raise BudgetUnavailable("budgets were not loaded yet")
         claims = self.limits.claims(scopes, at) if amount_nano else []
         rates = self.limits.rate_claims(scopes)
         if not claims and not rates:
@@ -177,6 +178,15 @@ class BudgetKeeper:
         else:
             self.holds.add(hold)
 
+    def require_limits(self) -> None:
+        """Whether it is known which budgets there are, when the failure mode is closed.
+
+        Raises:
+            BudgetUnavailable: when PostgreSQL has not answered since the start.
+        """
+        if not self.limits.loaded and self._failure_mode == "closed":
+            raise BudgetUnavailable("budgets were not loaded yet")
+
     def settle(self, request_id: str, amount_nano: int, tokens: int = 0) -> None:
         """Shrink a hold to what the request cost; 0 ends it. Never waits, never raises.
 
@@ -188,24 +198,29 @@ class BudgetKeeper:
         hold = self.holds.get(request_id)
         if hold is None:
             return
-        more_tokens = tokens - hold.tokens if hold.rates else 0
-        hold.amount_nano, hold.settled = amount_nano if hold.claims else 0, True
+        more_tokens = min(tokens, MAX_EXACT) - hold.tokens if hold.rates else 0
+        hold.amount_nano = min(amount_nano, MAX_EXACT) if hold.claims else 0
+        hold.settled = True
         if hold.amount_nano == 0:
             self.holds.remove(request_id)
         self._local_rates.ended(request_id, hold.rates, more_tokens)
         if not self._was_gone:  # else every hold is told when Redis is back
             self._scripts.settle(hold, more_tokens, self._rest)
 
-    async def posted(self, ids: Iterable[str], spent: Iterable[Posted]) -> None:
-        """End the holds of requests whose rows are committed; repeating it changes nothing."""
+    async def posted(self, records: Iterable[RequestRecord], spent: Iterable[Posted]) -> None:
+        """End the holds of calls whose rows are committed; repeating it changes nothing.
+
+        Those of a dead gateway end too: its records say which budgets held them.
+        """
         async with self._telling:
             by_period: dict[tuple[str, datetime], list[str]] = {}
             ends: dict[tuple[str, datetime], datetime] = {}
-            for request_id in ids:
-                hold = self.holds.remove(request_id)
-                for claim in hold.claims if hold else ():
+            for record in records:
+                hold = self.holds.remove(record.id)
+                claims = self.limits.claims(record.scopes(), record.timestamp)
+                for claim in [*claims, *(hold.claims if hold else ())]:
                     key = (claim.budget.id, claim.period.start)
-                    by_period.setdefault(key, []).append(request_id)
+                    by_period.setdefault(key, []).append(record.id)
                     ends[key] = claim.period.end
             amounts: Mapping[tuple[str, datetime], int] = {
                 (row.budget_id, row.period_start): to_nano(row.spent_usd) for row in spent
@@ -223,7 +238,18 @@ class BudgetKeeper:
 
     async def run(self) -> None:
         """Keep limits fresh, holds alive, and Redis informed, until cancelled."""
-        await asyncio.gather(self._refresh_for_ever(), self._beat_for_ever())
+        # A group, so that one that fails ends the other before both begin again.
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(self._refresh_for_ever())
+            loops.create_task(self._beat_for_ever())
+
+    async def forget(self, gateway_id: str) -> None:
+        """A dead gateway's records are rows now: what it had written down holds nothing any more.
+
+        Raises:
+            asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError: no answer.
+        """
+        await self._fallback.forget(gateway_id)
 
     async def _ask_redis(self, hold: Hold) -> Verdict | None:
         """The script's final word; None when Redis is gone."""

@@ -41,6 +41,15 @@ SELECT EXISTS (
 _FORGET_OTHERS: Final = """
 DELETE FROM oco.budget_reservations WHERE told_at < now() - interval '1 day'
 """
+_DROP_ENDED: Final = """
+DELETE FROM oco.budget_reservations
+WHERE gateway_id = $1
+  AND (budget_id, period_start) NOT IN (SELECT * FROM unnest($2::text[], $3::timestamptz[]))
+"""
+_FORGET: Final = """
+WITH gone AS (DELETE FROM oco.budget_fallbacks WHERE gateway_id = $1)
+DELETE FROM oco.budget_reservations WHERE gateway_id = $1
+"""
 _WRITE: Final = """
 INSERT INTO oco.budget_reservations (budget_id, period_start, gateway_id, running_usd, settled_usd)
 VALUES ($1, $2, $3, $4, $5)
@@ -100,7 +109,14 @@ class PostgresAdmission:
         ):
             await connection.execute(_SAY, self._gateway_id, redis_answers)
             await connection.execute(_FORGET_OTHERS)
-            await self._write(connection, self._sums(self._holds))
+            sums = self._sums(self._holds)
+            await connection.execute(
+                _DROP_ENDED,
+                self._gateway_id,
+                [budget_id for budget_id, _ in sums],
+                [period_start for _, period_start in sums],
+            )
+            await self._write(connection, sums)
             self._told = True
 
     async def admit(self, hold: Hold) -> tuple[Claim, int, int] | None:
@@ -146,12 +162,16 @@ class PostgresAdmission:
         Raises:
             asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError: no answer.
         """
-        async with self._turn, asyncio.timeout(_TIMEOUT_SECONDS):
-            await self._pool.execute(
-                "WITH gone AS (DELETE FROM oco.budget_fallbacks WHERE gateway_id = $1) "
-                "DELETE FROM oco.budget_reservations WHERE gateway_id = $1",
-                self._gateway_id,
-            )
+        async with self._turn:
+            await self.forget(self._gateway_id)
+
+    async def forget(self, gateway_id: str) -> None:
+        """Remove what a gateway has written down.
+
+        Raises:
+            asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError: no answer.
+        """
+        await self._pool.execute(_FORGET, gateway_id, timeout=_TIMEOUT_SECONDS)
 
     def _sums(self, holds: Iterable[Hold]) -> dict[_Key, tuple[int, int]]:
         """(running, settled) nano-dollars by budget and period."""

@@ -30,8 +30,10 @@ for i = 1, count do
 end
 for i = 1, (#KEYS - 3 * count) / 2 do
     local window, running = KEYS[3 * count + 2 * i - 1], KEYS[3 * count + 2 * i]
-    if tokens ~= 0 and redis.call('EXISTS', window) == 1 then
-        redis.call('HINCRBY', window, 'tokens', string.format('%.0f', tokens))
+    local counted = tonumber(redis.call('HGET', window, 'tokens') or '-1')
+    if tokens ~= 0 and counted >= 0 then
+        -- Never below zero: the minute in which they were expected may be over.
+        redis.call('HSET', window, 'tokens', string.format('%.0f', math.max(0, counted + tokens)))
     end
     if ended then
         redis.call('ZREM', running, id)

@@ -149,7 +149,7 @@ class LocalRates:
             window = self._windows.get((claim.limit.id, claim.entity_id))
             if window is not None:
                 window.running.discard(request_id)
-                window.tokens += more_tokens
+                window.tokens = max(0, window.tokens + more_tokens)
 
     def clear(self) -> None:
         """Forget everything: Redis counts again."""

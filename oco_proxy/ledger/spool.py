@@ -73,6 +73,11 @@ def decode(line: bytes) -> RequestRecord:
     return RequestRecord.from_json(parts[2])
 
 
+def _checkpoint_line(position: Position) -> bytes:
+    figures = b"%020d %020d" % (position.segment, position.offset)
+    return b"%s %08x\n" % (figures, zlib.crc32(figures))
+
+
 class SpoolFolder:
     """One process's folder: segments, the checkpoint, and the lock that says whether it lives."""
 
@@ -108,20 +113,30 @@ class SpoolFolder:
     def checkpoint(self) -> Position:
         """Everything before this place is in PostgreSQL."""
         try:
-            segment, offset = (self.path / _CHECKPOINT).read_text("ascii").split()
-            return Position(int(segment), int(offset))
-        except (FileNotFoundError, ValueError):
-            # Without a readable checkpoint everything is written again, which changes nothing.
-            return Position(0, 0)
+            line = (self.path / _CHECKPOINT).read_bytes()
+            position = Position(*map(int, line.split()[:2]))
+            if line == _checkpoint_line(position):
+                return position
+        except (FileNotFoundError, ValueError, TypeError):
+            pass
+        # Without a readable checkpoint everything is written again, which changes nothing.
+        return Position(0, 0)
 
     def advance(self, position: Position) -> None:
-        """Remember that everything before a place is in PostgreSQL, and drop whole segments."""
-        temporary = self.path / f"{_CHECKPOINT}.new"
-        temporary.write_text(f"{position.segment} {position.offset}\n", "ascii")
-        temporary.replace(self.path / _CHECKPOINT)
+        """Remember that everything before a place is in PostgreSQL, and drop whole segments.
+
+        It works on a full disk: segments go first, and the checkpoint, which always has the same
+        length, is overwritten in place.
+        """
         for number in self.segments():
             if number < position.segment:
                 self.segment_path(number).unlink(missing_ok=True)
+        text = _checkpoint_line(position)
+        descriptor = os.open(self.path / _CHECKPOINT, os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            os.pwrite(descriptor, text, 0)
+        finally:
+            os.close(descriptor)
 
     def read(self, start: Position, limit: int) -> "Batch":
         """At most `limit` records from a place on."""
@@ -141,11 +156,17 @@ class SpoolFolder:
                     if not line.endswith(b"\n"):
                         break  # still being written, or torn by a crash
                     _log.error("spool_line_damaged", segment=number, reason=str(error))
+                    self._keep_damaged(line)
                 position = Position(number, end)
                 size += len(line)
             if not last and len(records) < limit:
                 position = Position(numbers[index + 1], 0)
         return Batch(records, position, size)
+
+    def _keep_damaged(self, line: bytes) -> None:
+        # Beside the folders, which are removed once they are written out.
+        with (self.path.parent / f"damaged-{self.path.name}.jsonl").open("ab") as file:
+            file.write(line)
 
     def _lines(self, number: int, offset: int) -> Iterator[tuple[bytes, int]]:
         with contextlib.suppress(FileNotFoundError), self.segment_path(number).open("rb") as file:
@@ -246,18 +267,50 @@ class Spool:
         self.pending_bytes += len(line)
         self._unsynced = True
 
+    def waiting(self) -> list[RequestRecord]:
+        """Records that the disk has refused so far."""
+        return [decode(line) for line in self._waiting]
+
+    def forget_waiting(self) -> None:
+        """They are in PostgreSQL now."""
+        self._waiting.clear()
+        self.failure = None
+
+    def make_room(self, written: Position) -> None:
+        """Empty the segment that is being written: its disk is full and PostgreSQL has all of it.
+
+        The checkpoint goes back first: a crash in between makes rows be written again, which
+        changes nothing.
+        """
+        if self.failure is None or not self._size:
+            return
+        if written != Position(self._segment, self._size):
+            return  # something was added meanwhile
+        with contextlib.suppress(OSError):
+            self.folder.advance(Position(self._segment, 0))
+            os.ftruncate(self._file, 0)
+            self._size = 0
+
     def sync(self) -> None:
         """Make what was written survive a power failure. Blocking: call it in a thread."""
-        if self._unsynced:
-            self._unsynced = False
+        if not self._unsynced:
+            return
+        self._unsynced = False
+        try:
             os.fsync(self._file)
+        except OSError as error:
+            # The kernel has dropped what it could not write: only the processes' memory has it.
+            self._unsynced = True
+            _log.error("spool_not_synced", reason=error.strerror)
 
     def close(self) -> None:
         """End writing. An empty folder is removed, one with records is left for a successor."""
         self.flush()
         self.sync()
         os.close(self._file)
-        if self.folder.read(self.folder.checkpoint(), 1).records:
+        for _ in self._waiting:
+            _log.critical("spool_record_lost")
+        if self._waiting or self.folder.read(self.folder.checkpoint(), 1).records:
             self.folder.release()
         else:
             self.folder.remove()

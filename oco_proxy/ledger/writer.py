@@ -39,14 +39,20 @@ class LedgerWriter:
 
     async def run(self) -> None:
         """Write until cancelled."""
-        await asyncio.gather(self._write_for_ever(), self._adopt_for_ever(), self._sync_for_ever())
+        # A group, so that one that fails ends the others before all begin again.
+        async with asyncio.TaskGroup() as loops:
+            for loop in (self._write_for_ever, self._adopt_for_ever, self._sync_for_ever):
+                loops.create_task(loop())
 
     async def drain(self, seconds: float) -> bool:
-        """Write what the own folder still has; True when nothing is left."""
+        """Write what the own folder still has, and what its disk refused; True: nothing is left."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 self._spool.flush()
                 await self._write_out(self._spool.folder)
+                if waiting := self._spool.waiting():
+                    await self._keeper.posted(waiting, await self._write(waiting))
+                    self._spool.forget_waiting()
                 return True
         return False
 
@@ -56,6 +62,7 @@ class LedgerWriter:
         for folder in self._spool.orphans():
             try:
                 written = await self._write_out(folder)
+                await self._keeper.forget(folder.path.name)
                 await asyncio.to_thread(folder.remove)
                 _log.info("spool_adopted", folder=folder.path.name, records=written)
                 count += 1
@@ -74,13 +81,16 @@ class LedgerWriter:
         start = folder.checkpoint()
         batch = await asyncio.to_thread(folder.read, start, BATCH_ROWS)
         records = batch.records
-        if not records:
-            return 0
-        posted = await self._write(records)
-        await self._keeper.posted([record.id for record in records], posted)
-        await asyncio.to_thread(folder.advance, batch.end)
+        own = folder is self._spool.folder
+        if records:
+            posted = await self._write(records)
+            await self._keeper.posted(records, posted)
+        if batch.end != start:
+            await asyncio.to_thread(folder.advance, batch.end)
+        elif own:
+            self._spool.make_room(batch.end)
         self.written += len(records)
-        if folder is self._spool.folder:
+        if own:
             self._spool.pending_bytes = max(0, self._spool.pending_bytes - batch.size)
         return len(records)
 
@@ -133,8 +143,7 @@ class LedgerWriter:
             await asyncio.sleep(FSYNC_SECONDS)
             if self._spool.failure is not None:
                 self._spool.flush()
-            with contextlib.suppress(OSError):
-                await asyncio.to_thread(self._spool.sync)
+            await asyncio.to_thread(self._spool.sync)
 
     def status(self) -> dict[str, Any]:
         """What `/readyz` says about the ledger."""

@@ -89,7 +89,8 @@ async def identify(headers: RawHeaders, tokens: TokenBook, directory: Directory)
         token = await tokens.find(secret)
         if token is None:
             raise InvalidToken("the X-OCO-Token is not valid, has expired or was revoked")
-        own = token.identity
+        # What the token's own identity implies cannot be said otherwise by a header.
+        own = directory.complete(token.identity)
         if own.agent_id is not None and own.agent_id != said.agent_id:
             # The header's team and organization belong to another agent than the token's.
             said = replace(said, agent_id=own.agent_id, team_id=None, org_id=None)

@@ -125,7 +125,12 @@ async def relay(services: Services, call: Call, receive: Any, send: Any) -> None
     finally:
         if not call.recorded:
             # Cancelled by the server's shutdown, or something unforeseen.
-            _settle(services, call, _gone(call, cut=True, why="gateway_stopped"), Metered())
+            try:
+                _settle(services, call, _gone(call, cut=True, why="gateway_stopped"), Metered())
+            finally:
+                if not call.recorded:
+                    # No record can be made of it; its hold must end all the same.
+                    services.keeper.settle(call.facts.request_id, 0)
 
 
 async def _forward(services: Services, call: Call, send: Any) -> None:
@@ -270,12 +275,12 @@ def _gone(call: Call, *, cut: bool, why: str = "client_closed") -> Ending:
 def _settle(services: Services, call: Call, ending: Ending, metered: Metered) -> None:
     if call.recorded:
         return
-    call.recorded = True
     prices = services.prices.table
     record = to_record(call.facts, ending, metered, prices)
     if call.routing is not None:
         record = call.routing.stamp(record, metered.usage, prices, call.facts.arrived_at)
     services.spool.append(record)
+    call.recorded = True
     cost = 0 if record.cost_usd is None else to_nano(record.cost_usd)
     services.keeper.settle(record.id, cost, record.total_tokens or 0)
     _log.info(

@@ -1,5 +1,6 @@
 """Every answered call is one row, through crashes, outages and damage."""
 
+import asyncio
 import os
 import signal
 import threading
@@ -16,8 +17,10 @@ import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from oco_proxy.ledger.spool import Batch, Position, Spool, SpoolFolder, decode, encode
+from oco_proxy.ledger.writer import LedgerWriter
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import ConfigurationError, InvalidInputError
 from oco_warehouse.records import RequestRecord
@@ -262,3 +265,92 @@ def test_a_row_that_postgresql_cannot_hold_is_set_aside_and_stops_nobody(
         rows = priced.query("SELECT id FROM oco.api_requests ORDER BY id")
     assert [row["id"] for row in rows] == ["r1", "r3"]
     assert decode((tmp_path / "spool" / "rejected.jsonl").read_bytes()) == bad
+
+
+def full_disk(spool: Spool, patch: pytest.MonkeyPatch) -> None:
+    write = os.write
+
+    def refuse(descriptor: int, data: bytes) -> int:
+        if descriptor == spool._file:
+            raise OSError(28, "No space left on device")
+        return write(descriptor, data)
+
+    patch.setattr(os, "write", refuse)
+
+
+def test_a_spool_that_ends_with_a_full_disk_says_what_it_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(tmp_path)
+    full_disk(spool, monkeypatch)
+    with capture_logs() as logs:
+        spool.append(RECORD)
+        spool.close()
+    assert spool.folder.path.exists()
+    assert [entry["event"] for entry in logs] == ["spool_refuses", "spool_record_lost"]
+
+
+def test_a_written_out_segment_is_emptied_when_its_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(tmp_path)
+    spool.append(RECORD)
+    read = spool.folder.read(Position(0, 0), 10)
+    spool.folder.advance(read.end)
+    with monkeypatch.context() as patch:
+        full_disk(spool, patch)
+        spool.append(replace(RECORD, id="r2"))
+        spool.make_room(Position(1, 0))
+        assert spool.folder.segment_path(1).stat().st_size > 0  # something is not written out yet
+        spool.make_room(read.end)
+        assert spool.folder.segment_path(1).stat().st_size == 0
+    spool.flush()
+    (left,) = spool.folder.read(spool.folder.checkpoint(), 10).records
+    assert left.id == "r2"
+
+
+def test_a_torn_checkpoint_writes_everything_again(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.append(RECORD)
+    spool.folder.advance(Position(1, 5))
+    assert spool.folder.checkpoint() == Position(1, 5)
+    path = spool.folder.path / "checkpoint"
+    path.write_bytes(path.read_bytes()[:-3])
+    assert spool.folder.checkpoint() == Position(0, 0)
+
+
+def test_a_damaged_line_is_kept_aside_and_passed_once(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    path = spool.folder.segment_path(1)
+    path.write_bytes(b"not a record\n")
+    batch = spool.folder.read(Position(0, 0), 10)
+    assert (batch.records, batch.end) == ([], Position(1, 13))
+    (kept,) = tmp_path.glob("damaged-*.jsonl")
+    assert kept.read_bytes() == b"not a record\n"
+
+
+def test_a_loop_that_fails_ends_its_siblings(monkeypatch: pytest.MonkeyPatch) -> None:
+    alive = 0
+
+    async def for_ever(_: Any) -> None:
+        nonlocal alive
+        alive += 1
+        try:
+            await asyncio.sleep(60)
+        finally:
+            alive -= 1
+
+    async def failing(_: Any) -> None:
+        await asyncio.sleep(0.01)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(LedgerWriter, "_write_for_ever", failing)
+    monkeypatch.setattr(LedgerWriter, "_adopt_for_ever", for_ever)
+    monkeypatch.setattr(LedgerWriter, "_sync_for_ever", for_ever)
+
+    async def run() -> None:
+        with pytest.raises(ExceptionGroup):
+            await LedgerWriter.run(LedgerWriter.__new__(LedgerWriter))
+        assert alive == 0
+
+    asyncio.run(run())
