@@ -34,6 +34,8 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("OCO_OPENAI_BASE_URL", "api.openai.com"),
         ("OCO_BUDGET_FAILURE_MODE", "maybe"),
         ("OCO_INGESTION_CRON", "every day"),
+        ("OCO_SMTP_SECURITY", "ssl"),
+        ("OCO_SMTP_PORT", "70000"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_the_variable(variable: str, value: str) -> None:
