@@ -23,8 +23,8 @@ def import_focus(
     name: str | None = typer.Option(
         None, "--as", help="Name that the file is loaded under; default its absolute path"
     ),
-    replaces: str | None = typer.Option(
-        None, "--replaces", help="Loaded file that this one takes the place of"
+    replaces: list[str] = typer.Option(
+        [], "--replaces", help="Loaded file that this one takes the place of; repeatable"
     ),
     ignore_column: list[str] = typer.Option(
         [], "--ignore-column", help="Column outside FOCUS that may be left out; repeatable"

@@ -5,7 +5,7 @@ stay, rows that vanished get `valid_to`, new rows get `valid_from`. So it can be
 order, and two loads of one partition wait for each other.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from oco_pipelines.ingestion.cost_overlap import close_replaced, refuse_doubles
 from oco_pipelines.ingestion.focus_columns import COLUMNS, warehouse_columns
 from oco_pipelines.ingestion.focus_normalise import Normalised, Totals, add_totals
 from oco_warehouse.database import Connection, Warehouse, copy_rows, ensure_partitions, lock
@@ -59,7 +60,7 @@ def load(
     partition: str,
     content_hash: str,
     run_id: str | None = None,
-    replaces: str | None = None,
+    replaces: Collection[str] = (),
 ) -> LoadResult:
     """Make the warehouse believe exactly `normalised` for (source, partition).
 
@@ -70,11 +71,11 @@ def load(
         partition: which of the source's partitions this is.
         content_hash: SHA-256 of what was read, in hex.
         run_id: Dagster's run, if any.
-        replaces: another partition of the source that this one takes the place of.
+        replaces: other partitions of the source that this one takes the place of.
 
     Raises:
         InvalidInputError: when no row can be loaded, or an exchange rate is missing.
-        ConflictError: when most rows are loaded already under another partition.
+        ConflictError: when charges are loaded already under other partitions, or contain one.
         WarehouseError: when the totals after the load are not those of the file.
     """
     try:
@@ -128,16 +129,16 @@ class _Load:
         self._batch = uuid4()
         self._names = {"source": source, "partition": partition}
 
-    def run(self, content_hash: str, run_id: str | None, replaces: str | None) -> LoadResult:
+    def run(self, content_hash: str, run_id: str | None, replaces: Collection[str]) -> LoadResult:
         # One lock for all partitions of a source: the guard against doubles looks at its siblings.
         lock(self._connection, f"cloud_costs {self._names['source']}")
-        unchanged = self._is_unchanged(content_hash) and replaces is None
+        unchanged = not replaces and self._is_unchanged(content_hash)
         inserted = closed = 0
         self._record(content_hash, run_id, "unchanged" if unchanged else "loaded")
         if not unchanged:
             self._stage()
-            closed += self._close_replaced(replaces)
-            self._refuse_doubles()
+            closed += close_replaced(self._connection, replaces)
+            refuse_doubles(self._connection, **self._names)
             closed += self._close_vanished()
             inserted = self._insert_new()
             self._keep_rejected()
@@ -254,35 +255,6 @@ class _Load:
                 f"{', '.join(missing)}: add it to oco.exchange_rates"
             )
         return rates
-
-    def _refuse_doubles(self) -> None:
-        row = self._connection.execute(
-            "SELECT c.source, c.source_partition, count(DISTINCT c.row_hash) AS shared "
-            "FROM oco.cloud_costs AS c JOIN incoming AS i USING (row_hash) "
-            "WHERE c.valid_to IS NULL "
-            "AND (c.source, c.source_partition) <> (%(source)s, %(partition)s) "
-            "GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 1",
-            self._names,
-        ).fetchone()
-        distinct = self._data.accepted["row_hash"].n_unique()
-        if row is not None and row["shared"] * 2 > distinct:
-            raise ConflictError(
-                f"{self._names['partition']}: {row['shared']} of its {distinct} different charges "
-                f"are loaded already from {row['source_partition']!r}, so its money would count "
-                f"twice: replace that one with --replaces {row['source_partition']!r}"
-            )
-
-    def _close_replaced(self, replaces: str | None) -> int:
-        if replaces is None:
-            return 0
-        closed = self._connection.execute(
-            "UPDATE oco.cloud_costs SET valid_to = now() "
-            "WHERE source_partition = %s AND valid_to IS NULL",
-            [replaces],
-        ).rowcount
-        if closed == 0:
-            raise InvalidInputError(f"nothing is loaded from {replaces!r}: check --replaces")
-        return closed
 
     def _close_vanished(self) -> int:
         return self._connection.execute(

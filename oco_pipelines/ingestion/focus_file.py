@@ -20,7 +20,7 @@ def load_focus_file(
     *,
     ignore: Collection[str] = (),
     run_id: str | None = None,
-    replaces: str | None = None,
+    replaces: Collection[str] = (),
 ) -> tuple[Normalised, LoadResult]:
     """Load one file as the partition of that name.
 

@@ -62,6 +62,6 @@ def test_checks_see_a_row_that_was_tampered_with(warehouse: Warehouse) -> None:
 def test_a_partition_that_was_replaced_is_no_problem(warehouse: Warehouse) -> None:
     content = focus({}, {"ResourceId": "s"})
     load_focus_file(warehouse, "a.csv", content)
-    load_focus_file(warehouse, "b.csv", content, replaces="a.csv")
+    load_focus_file(warehouse, "b.csv", content, replaces=["a.csv"])
     assert cost_checks.control_totals(warehouse) == []
     assert [row["charges"] for row in cost_checks.totals_by_provider(warehouse)] == [2]

@@ -78,7 +78,7 @@ def test_the_same_charges_under_another_name_are_refused_unless_they_replace_the
     with pytest.raises(ConflictError, match=r"4 of its 4 different charges .*'a.csv'"):
         load_focus_file(warehouse, "b.csv", content)
     assert billed(warehouse) == Decimal(6)
-    load_focus_file(warehouse, "b.csv", content, replaces="a.csv")
+    load_focus_file(warehouse, "b.csv", content, replaces=["a.csv"])
     assert billed(warehouse) == Decimal(6)
 
 

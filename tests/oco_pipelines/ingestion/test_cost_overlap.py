@@ -1,0 +1,90 @@
+"""Files that say again what others have said: their money must never count twice in silence."""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+
+from oco_pipelines.ingestion.focus_file import load_focus_file
+from oco_warehouse.database import Warehouse
+from oco_warehouse.errors import ConflictError, InvalidInputError
+
+Make = Callable[..., bytes]
+
+
+@pytest.fixture
+def days(make_charge: Callable[..., dict[str, str | None]], make_csv: Make) -> Make:
+    """A file with one charge for each given day of September 2026."""
+
+    def make(*numbers: int) -> bytes:
+        return make_csv(
+            *(
+                make_charge(
+                    ChargePeriodStart=f"2026-09-{n:02}T00:00:00Z",
+                    ChargePeriodEnd=f"2026-09-{n + 1:02}T00:00:00Z",
+                )
+                for n in numbers
+            )
+        )
+
+    return make
+
+
+def charges(warehouse: Warehouse) -> int:
+    rows = warehouse.query(
+        "SELECT sum(billed_cost) AS total FROM oco.cloud_costs WHERE valid_to IS NULL"
+    )
+    total: Decimal = rows[0]["total"] or Decimal(0)
+    return int(total / Decimal("1.5"))
+
+
+def test_a_month_to_date_file_that_contains_an_earlier_one_is_refused(
+    warehouse: Warehouse, days: Make
+) -> None:
+    load_focus_file(warehouse, "to-10.csv", days(*range(1, 11)))
+    with pytest.raises(ConflictError, match=r"10 of its 25 .* 'to-10.csv'.*--replaces"):
+        load_focus_file(warehouse, "to-25.csv", days(*range(1, 26)))
+    assert charges(warehouse) == 10
+    load_focus_file(warehouse, "to-25.csv", days(*range(1, 26)), replaces=["to-10.csv"])
+    assert charges(warehouse) == 25
+
+
+def test_a_month_after_its_days_is_refused_until_it_replaces_them_all(
+    warehouse: Warehouse, days: Make
+) -> None:
+    parts = [f"day-{n}.csv" for n in range(1, 6)]
+    for number, part in enumerate(parts, 1):
+        load_focus_file(warehouse, part, days(number))
+    month = days(*range(1, 6))
+    with pytest.raises(ConflictError, match=r"5 of its 5 different charges"):
+        load_focus_file(warehouse, "month.csv", month)
+    with pytest.raises(ConflictError, match=r"'day-5.csv'"):
+        load_focus_file(warehouse, "month.csv", month, replaces=parts[:4])
+    assert charges(warehouse) == 5
+    load_focus_file(warehouse, "month.csv", month, replaces=parts)
+    assert charges(warehouse) == 5
+
+
+def test_sharing_is_summed_over_files_that_each_share_little(
+    warehouse: Warehouse, days: Make
+) -> None:
+    load_focus_file(warehouse, "a.csv", days(1, 2, 10, 11, 12))
+    load_focus_file(warehouse, "b.csv", days(3, 4, 20, 21, 22))
+    with pytest.raises(ConflictError, match=r"4 of its 5 different charges"):
+        load_focus_file(warehouse, "c.csv", days(1, 2, 3, 4, 5))
+    assert charges(warehouse) == 10
+
+
+def test_files_that_share_a_few_charges_are_both_loaded(warehouse: Warehouse, days: Make) -> None:
+    load_focus_file(warehouse, "a.csv", days(1, 2, 3, 4))
+    load_focus_file(warehouse, "b.csv", days(4, 5, 6, 7))
+    assert charges(warehouse) == 8
+
+
+def test_replacing_what_was_never_loaded_is_refused_by_name(
+    warehouse: Warehouse, days: Make
+) -> None:
+    load_focus_file(warehouse, "a.csv", days(1))
+    with pytest.raises(InvalidInputError, match=r"nothing is loaded from 'typo.csv'"):
+        load_focus_file(warehouse, "b.csv", days(1), replaces=["a.csv", "typo.csv"])
+    assert charges(warehouse) == 1
