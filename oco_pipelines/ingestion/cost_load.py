@@ -1,8 +1,8 @@
 """Loads normalised charges into `oco.cloud_costs`: one partition of a source, in one transaction.
 
-A load replaces its partition whole by comparing it with what is believed: rows that are unchanged
-stay, rows that vanished get `valid_to`, new rows get `valid_from`. So it can be repeated, in any
-order, and two loads of one partition wait for each other.
+A load replaces its partition whole by comparing it with what is believed: rows that are unchanged,
+their exchange rate included, stay, rows that vanished get `valid_to`, new rows get `valid_from`. So
+it can be repeated, in any order, and two loads of one partition wait for each other.
 """
 
 from collections.abc import Collection, Iterator
@@ -180,6 +180,22 @@ class _Load:
             row is not None
             and row["content_hash"] == content_hash
             and self._loaded_totals() == self._data.totals_accepted
+            and not self._has_old_rates()
+        )
+
+    def _has_old_rates(self) -> bool:
+        """Whether a rate was corrected since the partition was loaded."""
+        return (
+            self._connection.execute(
+                "SELECT 1 FROM oco.cloud_costs AS c JOIN oco.exchange_rates AS r "
+                "ON r.from_currency = c.billing_currency AND r.to_currency = 'USD' "
+                "AND r.month = date_trunc('month', c.date)::date "
+                "WHERE c.source = %(source)s AND c.source_partition = %(partition)s "
+                "AND c.valid_to IS NULL AND c.billing_currency <> 'USD' "
+                "AND c.usd_rate <> r.rate LIMIT 1",
+                self._names,
+            ).fetchone()
+            is not None
         )
 
     def _record(self, content_hash: str, run_id: str | None, status: Status) -> None:
@@ -261,7 +277,8 @@ class _Load:
             "UPDATE oco.cloud_costs AS c SET valid_to = now() "
             "WHERE source = %(source)s AND source_partition = %(partition)s AND valid_to IS NULL "
             "AND NOT EXISTS (SELECT 1 FROM incoming AS i "
-            "WHERE (i.row_hash, i.occurrence) = (c.row_hash, c.occurrence))",
+            "WHERE (i.row_hash, i.occurrence, i.usd_rate) "
+            "= (c.row_hash, c.occurrence, c.usd_rate))",
             self._names,
         ).rowcount
 
@@ -275,7 +292,7 @@ class _Load:
             "INSERT INTO oco.cloud_costs ({columns}) SELECT {columns} FROM incoming AS i "
             "WHERE NOT EXISTS (SELECT 1 FROM oco.cloud_costs AS c WHERE "
             "source = %(source)s AND source_partition = %(partition)s AND valid_to IS NULL "
-            "AND (c.row_hash, c.occurrence) = (i.row_hash, i.occurrence))"
+            "AND (c.row_hash, c.occurrence, c.usd_rate) = (i.row_hash, i.occurrence, i.usd_rate))"
         ).format(columns=columns)
         return self._connection.execute(statement, self._names).rowcount
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from oco_pipelines.ingestion import cost_checks
 from oco_pipelines.ingestion.focus_file import load_focus_file
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import ConflictError, InvalidFileError, InvalidInputError
@@ -161,3 +162,38 @@ def test_after_any_history_the_newest_version_is_what_is_believed(
         load_focus_file(warehouse, "a.csv", content)
     expected = sorted(f"i-{n}" for n in history[-1])
     assert [row["resource_id"] for row in current(warehouse)] == expected
+
+
+def set_rate(warehouse: Warehouse, rate: str) -> None:
+    warehouse.execute(
+        "INSERT INTO oco.exchange_rates (month, from_currency, rate, source) "
+        "VALUES ('2026-09-01', 'EUR', %s, 'test') "
+        "ON CONFLICT (from_currency, to_currency, month) DO UPDATE SET rate = excluded.rate",
+        [rate],
+    )
+
+
+def test_a_corrected_exchange_rate_arrives_with_the_next_load_of_the_same_file(
+    warehouse: Warehouse, make_charge: MakeCharge, make_csv: MakeCsv
+) -> None:
+    content = make_csv(*(make_charge(BillingCurrency="EUR", ResourceId=f"i-{n}") for n in "12"))
+    set_rate(warehouse, "2")
+    load_focus_file(warehouse, "a.csv", content)
+    set_rate(warehouse, "3")
+    _, result = load_focus_file(warehouse, "a.csv", content)
+    assert (result.status, result.inserted, result.closed) == ("loaded", 2, 2)
+    assert [row["cost_usd"] for row in current(warehouse)] == [Decimal("4.5")] * 2
+    _, result = load_focus_file(warehouse, "a.csv", content)
+    assert (result.status, result.inserted, result.closed) == ("unchanged", 0, 0)
+
+
+def test_a_restatement_after_a_corrected_rate_holds_one_rate_only(
+    warehouse: Warehouse, make_charge: MakeCharge, make_csv: MakeCsv
+) -> None:
+    first, second = (make_charge(BillingCurrency="EUR", ResourceId=f"i-{n}") for n in "12")
+    set_rate(warehouse, "2")
+    load_focus_file(warehouse, "a.csv", make_csv(first))
+    set_rate(warehouse, "3")
+    load_focus_file(warehouse, "a.csv", make_csv(first, second))
+    assert [row["cost_usd"] for row in current(warehouse)] == [Decimal("4.5")] * 2
+    assert cost_checks.currencies(warehouse) == []
