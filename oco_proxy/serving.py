@@ -10,7 +10,7 @@ from typing import Final
 
 import uvicorn
 
-from oco_proxy.app import create_app
+from oco_proxy.app import Front, create_app
 from oco_warehouse.errors import ConfigurationError, OpenCloudOpsError, PortOccupiedError
 from oco_warehouse.settings import Settings
 
@@ -23,12 +23,14 @@ def make_server(settings: Settings) -> uvicorn.Server:
     """A server of the gateway that is not yet running."""
     return uvicorn.Server(
         uvicorn.Config(
-            create_app(settings),
+            Front(create_app(settings)),
             http="httptools",
             # Providers' own Date and Server headers pass; a second one would change the answer.
             date_header=False,
             server_header=False,
             access_log=False,
+            # Nothing here asks where a call came from.
+            proxy_headers=False,
             # uvicorn would add tracebacks to what the application says in one line.
             log_level="critical",
             timeout_graceful_shutdown=int(settings.drain_timeout_seconds) + 1,

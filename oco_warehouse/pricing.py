@@ -8,7 +8,7 @@ makes the cost None and `unpriced`, never 0.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Context, Decimal, localcontext
 from typing import Final, Literal
@@ -267,15 +267,14 @@ class PriceTable:
     """Prices of all models with their history, looked up in memory."""
 
     def __init__(self, prices: Iterable[Price]) -> None:
-        grouped: dict[tuple[str, str, str], list[Price]] = {}
+        grouped: dict[tuple[str, str, str], dict[datetime | None, list[Price]]] = {}
         for price in prices:
             key = (price.provider, price.model, normalise_tier(price.service_tier))
-            grouped.setdefault(key, []).append(price)
-        self._prices = grouped
-        self._of_model: dict[tuple[str, str], list[list[Price]]] = {}
-        for (provider, model, _), tier in grouped.items():
-            self._of_model.setdefault((provider, model), []).append(tier)
-        self._known = {(provider, model) for provider, model, _ in grouped}
+            grouped.setdefault(key, {}).setdefault(price.effective_from, []).append(price)
+        self._prices = {key: _newest_first(history) for key, history in grouped.items()}
+        self._of_model: dict[tuple[str, str], list[_History]] = {}
+        for (provider, model, _), history in self._prices.items():
+            self._of_model.setdefault((provider, model), []).append(history)
 
     def __len__(self) -> int:
         return len(self._prices)
@@ -295,16 +294,24 @@ class PriceTable:
         Returns:
             The tiers, or None when no name has a price that held then.
         """
-        names = [name for name in models if name]
-        names += [_SNAPSHOT_DATE.sub("", name) for name in names if _SNAPSHOT_DATE.search(name)]
-        name = next((name for name in names if (provider, name) in self._known), None)
+        name = self._known_name(provider, models)
         if name is None:
             return None
         tier = normalise_tier(service_tier)
-        for candidate in dict.fromkeys((tier, STANDARD_TIER)):
-            tiers = self._at(self._prices.get((provider, name, candidate), ()), at)
-            if tiers:
-                return PriceTiers(tiers, tier_known=candidate == tier)
+        found = _at(self._prices.get((provider, name, tier), ()), at)
+        if found is None and tier != STANDARD_TIER:
+            standard = _at(self._prices.get((provider, name, STANDARD_TIER), ()), at)
+            return None if standard is None else replace(standard, tier_known=False)
+        return found
+
+    def _known_name(self, provider: str, models: Sequence[str]) -> str | None:
+        for name in models:
+            if (provider, name) in self._of_model:
+                return name
+        for name in models:
+            family = _SNAPSHOT_DATE.sub("", name)
+            if (provider, family) in self._of_model:
+                return family
         return None
 
     def possible(
@@ -320,15 +327,24 @@ class PriceTable:
         name = asked.tiers[0].model
         if (service_tier or "auto").lower() != "auto":
             return [asked]
-        others = (self._at(prices, at) for prices in self._of_model.get((provider, name), ()))
-        return [asked, *(PriceTiers(tiers) for tiers in others if tiers)]
+        others = (_at(history, at) for history in self._of_model[provider, name])
+        return [asked, *(tiers for tiers in others if tiers is not None)]
 
-    @staticmethod
-    def _at(prices: Sequence[Price], at: datetime) -> tuple[Price, ...]:
-        valid = [
-            price for price in prices if price.effective_from is None or price.effective_from <= at
-        ]
-        dates = [price.effective_from for price in valid if price.effective_from is not None]
-        newest = max(dates, default=None)
-        current = [price for price in valid if price.effective_from == newest]
-        return tuple(sorted(current, key=lambda price: price.min_context_tokens))
+
+_History = tuple[tuple[datetime | None, PriceTiers], ...]
+
+
+def _newest_first(history: Mapping[datetime | None, list[Price]]) -> _History:
+    dated = sorted((start for start in history if start is not None), reverse=True)
+    order: list[datetime | None] = [*dated, *([None] if None in history else [])]
+    return tuple(
+        (start, PriceTiers(tuple(sorted(history[start], key=lambda p: p.min_context_tokens))))
+        for start in order
+    )
+
+
+def _at(history: _History, at: datetime) -> PriceTiers | None:
+    for start, tiers in history:
+        if start is None or start <= at:
+            return tiers
+    return None

@@ -5,11 +5,12 @@ here: SQL, connections, or anything that decides.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
+
+import msgspec
 
 from oco_warehouse.errors import InvalidInputError
 from oco_warehouse.pricing import CostStatus
@@ -32,9 +33,11 @@ class Identity:
         return [(scope, entity) for scope, entity in zip(SCOPES, ids, strict=True) if entity]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestRecord:
-    """One row of `oco.api_requests`; the column comments there say what each field means."""
+class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One row of `oco.api_requests`; the column comments there say what each field means.
+
+    A Struct, because one is made, written and read again for every call.
+    """
 
     id: str
     provider: str
@@ -67,7 +70,7 @@ class RequestRecord:
     routed_model: str | None = None
     savings_usd: Decimal | None = None
     routing_policy_id: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = msgspec.field(default_factory=dict)
     gateway_id: str = ""
     timestamp: datetime
 
@@ -90,11 +93,7 @@ class RequestRecord:
 
     def to_json(self) -> bytes:
         """One line of JSON without its line end; money as decimal text, the time as ISO 8601."""
-        # dataclasses.asdict copies deeply, which would cost more than everything else here.
-        values = {
-            name: value for name in REQUEST_COLUMNS if (value := getattr(self, name)) is not None
-        }
-        return json.dumps(values, default=_plain, separators=(",", ":")).encode()
+        return _ENCODER.encode(self)
 
     @classmethod
     def from_json(cls, line: bytes) -> "RequestRecord":
@@ -104,25 +103,13 @@ class RequestRecord:
             InvalidInputError: when the line is not a record of this version.
         """
         try:
-            values = json.loads(line)
-            for name in _MONEY:
-                values[name] = None if values.get(name) is None else Decimal(values[name])
-            values["timestamp"] = datetime.fromisoformat(values["timestamp"]).astimezone(UTC)
-            return cls(**values)
-        except (ValueError, TypeError, KeyError, ArithmeticError) as error:
+            record = _DECODER.decode(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             reason = type(error).__name__
             raise InvalidInputError(f"a spooled request record cannot be read ({reason})") from None
+        return msgspec.structs.replace(record, timestamp=record.timestamp.astimezone(UTC))
 
 
-_MONEY: Final = ("cost_usd", "input_cost_usd", "output_cost_usd", "savings_usd")
-REQUEST_COLUMNS: Final = tuple(column.name for column in fields(RequestRecord))
-
-
-def _plain(value: object) -> str | dict[str, str]:
-    if isinstance(value, Decimal):
-        return str(value)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(type(value).__name__)
+_ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final = msgspec.json.Decoder(RequestRecord)
+REQUEST_COLUMNS: Final = RequestRecord.__struct_fields__

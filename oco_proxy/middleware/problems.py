@@ -104,7 +104,7 @@ def to_problem(request: Request[Any, Any, Any], error: Exception) -> Response[by
                 "unexpected_error",
                 request_id=request_id,
                 error=type(error).__name__,
-                place=_place(error),
+                place=place_of(error),
             )
     body = problem_body(
         status=status,
@@ -122,7 +122,8 @@ def _is_outage(error: asyncpg.PostgresError) -> bool:
     return (error.sqlstate or "")[:2] in {"08", "53", "57"}
 
 
-def _place(error: Exception) -> str:
+def place_of(error: Exception) -> str:
+    """Module and line where an error was raised."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

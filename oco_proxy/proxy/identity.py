@@ -5,11 +5,11 @@ so that a team's or an organization's budget cannot be walked around by leaving 
 """
 
 import asyncio
-import json
 from dataclasses import replace
 from typing import Final
 
 import asyncpg
+import msgspec
 import structlog
 
 from oco_proxy.middleware.tokens import TokenBook
@@ -113,8 +113,8 @@ def read_tags(headers: RawHeaders) -> dict[str, str]:
     if not text:
         return {}
     try:
-        tags = json.loads(text)
-    except ValueError:
+        tags = msgspec.json.decode(text)
+    except (msgspec.MsgspecError, UnicodeError):
         tags = None
     if (
         not isinstance(tags, dict)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import structlog
 
+from oco_proxy.middleware.logs import log_call
 from oco_proxy.proxy import dialects
 from oco_proxy.proxy.decoding import Decoder, decoder_for
 from oco_proxy.proxy.headers import REQUEST_ID, ROUTED_MODEL, RawHeaders, for_client, header
@@ -30,6 +31,8 @@ from oco_warehouse.money import to_nano
 _log = structlog.get_logger(__name__)
 
 CLIENT_CLOSED: Final = 499
+_WATCH_AFTER_SECONDS: Final = 0.05
+_LOGS_CALLS: Final = frozenset({"debug", "info"})
 _READ_AWAY_SECONDS: Final = 0.2
 _READ_AWAY_BYTES: Final = 65_536
 _NO_BODY: Final = frozenset({204, 304})
@@ -283,23 +286,23 @@ def _settle(services: Services, call: Call, ending: Ending, metered: Metered) ->
     call.recorded = True
     cost = 0 if record.cost_usd is None else to_nano(record.cost_usd)
     services.keeper.settle(record.id, cost, record.total_tokens or 0)
-    _log.info(
-        "call",
-        request_id=record.id,
-        provider=record.provider,
-        endpoint=record.endpoint,
-        model=record.model,
-        agent_id=record.agent_id,
-        team_id=record.team_id,
-        status=record.status_code,
-        error=record.error_type,
-        input_tokens=record.input_tokens,
-        output_tokens=record.output_tokens,
-        cost_usd=None if record.cost_usd is None else str(record.cost_usd),
-        cost_status=record.cost_status,
-        latency_ms=record.latency_ms,
-        overhead_us=record.overhead_us,
-    )
+    if services.settings.gateway_log_level in _LOGS_CALLS:
+        log_call({
+            "request_id": record.id,
+            "provider": record.provider,
+            "endpoint": record.endpoint,
+            "model": record.model,
+            "agent_id": record.agent_id,
+            "team_id": record.team_id,
+            "status": record.status_code,
+            "error": record.error_type,
+            "input_tokens": record.input_tokens,
+            "output_tokens": record.output_tokens,
+            "cost_usd": record.cost_usd,
+            "cost_status": record.cost_status,
+            "latency_ms": record.latency_ms,
+            "overhead_us": record.overhead_us,
+        })  # fmt: skip
 
 
 async def _send(call: Call, send: Any, message: dict[str, Any]) -> None:
@@ -314,7 +317,13 @@ async def _send(call: Call, send: Any, message: dict[str, Any]) -> None:
 
 @asynccontextmanager
 async def _watched(services: Services, call: Call, receive: Any) -> AsyncIterator[None]:
-    """Notice when the client leaves; from then on the provider has the drain's time to finish."""
+    """Notice when the client leaves; from then on the provider has the drain's time to finish.
+
+    Nobody watches a call that is over within a moment: a task for each would cost more than the
+    call's whole bookkeeping.
+    """
+    loop = asyncio.get_running_loop()
+    watcher: asyncio.Task[None] | None = None
 
     async def watch() -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -322,14 +331,19 @@ async def _watched(services: Services, call: Call, receive: Any) -> AsyncIterato
         if not call.client_left:
             call.client_left = True
             if call.drain is not None:
-                loop = asyncio.get_running_loop()
                 call.drain.reschedule(loop.time() + services.settings.drain_timeout_seconds)
 
-    watcher = asyncio.create_task(watch())
+    def begin() -> None:
+        nonlocal watcher
+        watcher = loop.create_task(watch())
+
+    timer = loop.call_later(_WATCH_AFTER_SECONDS, begin)
     try:
         async with asyncio.timeout(None) as call.drain:
             yield
     finally:
-        watcher.cancel()
-        with suppress(asyncio.CancelledError):
-            await watcher
+        timer.cancel()
+        if watcher is not None:
+            watcher.cancel()
+            with suppress(asyncio.CancelledError):
+                await watcher

@@ -3,17 +3,18 @@
 It reads the request, asks whether it may pass, and hands the answer over to `relay`.
 """
 
+import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
-from uuid import uuid4
 
 import asyncpg
 import structlog
 
 from oco_proxy.budget.admission import BudgetExceeded, BudgetUnavailable, RateLimited
+from oco_proxy.middleware.problems import place_of
 from oco_proxy.proxy import dialects
 from oco_proxy.proxy.headers import REQUEST_ID, RawHeaders, for_upstream, header
 from oco_proxy.proxy.identity import InvalidToken, identify, read_tags
@@ -63,7 +64,7 @@ class ProxyRoute:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1003})
             return
-        request_id = uuid4().hex
+        request_id = os.urandom(16).hex()
         try:
             call = await self._accept(scope, receive, request_id)
             await relay(self._services, call, receive, send)
@@ -71,6 +72,15 @@ class ProxyRoute:
             await self._refuse(refusal, request_id, scope, send)
         except ClientGone:
             _log.info("client_left_before_its_request_was_complete", request_id=request_id)
+        except Exception as error:
+            # The type and the place, never the message: it might quote what a client sent.
+            _log.error(
+                "unexpected_error",
+                request_id=request_id,
+                error=type(error).__name__,
+                place=place_of(error),
+            )
+            raise
 
     async def _accept(self, scope: Any, receive: Any, request_id: str) -> Call:
         """Everything before the first byte goes out: identify, estimate, admit."""

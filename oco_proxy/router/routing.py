@@ -5,6 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from msgspec import structs
+
 from oco_proxy.router.policies import Mode
 from oco_warehouse.money import exact_sum
 from oco_warehouse.pricing import PriceTable, Usage, price_usage
@@ -62,7 +64,9 @@ class Routing:
             at: aware moment of the call.
         """
         if self.fell_back:
-            return replace(record, original_model=self.original, routing_policy_id=self.policy_id)
+            return structs.replace(
+                record, original_model=self.original, routing_policy_id=self.policy_id
+            )
         if self.mode == "enforce":
             other, growth = self.original, 1 / self.growth
         else:
@@ -76,7 +80,7 @@ class Routing:
                 pair = (cost, record.cost_usd)
                 dearer, cheaper = pair if self.mode == "enforce" else pair[::-1]
                 savings = exact_sum((dearer, cheaper.copy_negate()))
-        return replace(
+        return structs.replace(
             record,
             was_routed=self.mode == "enforce",
             original_model=self.original,
