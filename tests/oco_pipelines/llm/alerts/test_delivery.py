@@ -189,8 +189,10 @@ def test_channels_take_only_the_scopes_that_they_name(warehouse: Warehouse, rece
     assert sorted(name for _, name in audited(warehouse)) == ["all", "search", "teams"]
 
 
-def test_the_sensor_tells_in_one_tick(warehouse: Warehouse, receiver: Any, budget: str) -> None:
-    from dagster import SkipReason, build_sensor_context
+def test_the_sensor_tells_in_one_tick_and_starts_no_run(
+    warehouse: Warehouse, receiver: Any, budget: str
+) -> None:
+    from dagster import build_sensor_context
 
     from oco_pipelines.llm.alerts.sensor import alerts_sensor
     from oco_pipelines.resources import WarehouseResource
@@ -200,7 +202,7 @@ def test_the_sensor_tells_in_one_tick(warehouse: Warehouse, receiver: Any, budge
     context = build_sensor_context(
         resources={"warehouse": WarehouseResource(database_url=warehouse.url)}
     )
-    result = alerts_sensor()(context)
-    assert isinstance(result, SkipReason)
-    assert result.skip_message == "2 alerts raised, 2 delivered, 0 failed"
+    tick = alerts_sensor().evaluate_tick(context)
+    assert tick.skip_message == "2 alerts raised, 2 delivered, 0 failed"
+    assert not tick.run_requests
     assert len(receiver.got) == 2
