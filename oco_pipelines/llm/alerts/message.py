@@ -43,7 +43,7 @@ def webhook_body(alert: Alert) -> bytes:
             "entity_id": alert.entity_id,
             "title": alert.title,
             "period_start": None if alert.period_start is None else alert.period_start.isoformat(),
-            "threshold": None if alert.threshold is None else str(alert.threshold),
+            "threshold": None if alert.threshold is None else f"{alert.threshold.normalize():f}",
             "figures": dict(alert.figures),
             "created_at": alert.created_at.isoformat(),
         }
