@@ -33,6 +33,9 @@ ENDED: Final = frozenset(
     }
 )
 
+# Ends after which a due time still has no recovery point. Whoever deletes a backup wants no other.
+FAILED: Final = frozenset({Phase.FAILED_VALIDATION, Phase.PARTIALLY_FAILED, Phase.FAILED})
+
 
 def has_ended(phase: str) -> bool:
     """Whether an object in this phase is done; a phase that we do not know is not."""

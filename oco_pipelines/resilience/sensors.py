@@ -1,15 +1,17 @@
 """What starts runs: due policies, unfinished backups, and the passing of time."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import Final
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
 from dagster import (
     AssetSelection,
+    DagsterInstance,
     DagsterRunStatus,
     DefaultScheduleStatus,
     DefaultSensorStatus,
     RunConfig,
+    RunRecord,
     RunRequest,
     RunsFilter,
     ScheduleDefinition,
@@ -25,7 +27,14 @@ from oco_pipelines.resilience.assets import (
     KubernetesResource,
 )
 from oco_pipelines.resources import WarehouseResource
+from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from oco_pipelines.resilience.policy import DrPolicy
+
+POLICY_TAG: Final = "oco/dr_policy"
+DUE_TAG: Final = "oco/due_at"
 
 protect = define_asset_job(
     "protect",
@@ -42,51 +51,100 @@ _LIVE: Final = [
     DagsterRunStatus.NOT_STARTED,
     DagsterRunStatus.STARTING,
     DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
 ]
+
+# A due time whose runs fail before there is a backup is given up after so many runs, 6 h or so.
+MOST_RUNS: Final = 12
+_FIRST_PAUSE: Final = timedelta(minutes=1)
+_LONGEST_PAUSE: Final = timedelta(hours=1)
 
 
 @sensor(
     job=protect,
     minimum_interval_seconds=10,
     default_status=DefaultSensorStatus.RUNNING,
-    description="Asks for one run for each policy whose backup is due; missed times count once.",
+    description="Asks for a run for each policy whose backup is due, and again when it failed.",
 )
 def dr_policy_due(
     context: SensorEvaluationContext, warehouse: WarehouseResource, kubernetes: KubernetesResource
 ) -> Iterator[RunRequest | SkipReason]:
-    """One run for each (policy, due time): the run key keeps it to one."""
-    from oco_pipelines.resilience.due import latest_due
+    """Asks for what `run_for` says."""
     from oco_pipelines.resilience.store import read_policies
 
     gateway = kubernetes.open()
     if gateway is None:
         yield SkipReason(NO_CLUSTER)
         return
+    house = warehouse.open()
     known, now, asked = gateway.clusters(), datetime.now(UTC), 0
-    for policy in read_policies(warehouse.open()):
+    for policy in read_policies(house):
         if not policy.enabled or policy.cluster not in known:
             continue
         try:
-            due = latest_due(policy.schedule_cron, policy.time_zone, policy.handled_until, now)
+            request = run_for(context.instance, house, policy, now)
         except InvalidInputError as error:
             context.log.warning("DR policy %s: %s", policy.name, error)
             continue
-        if due is None:
-            continue
-        asked += 1
-        at = due.at.isoformat()
-        yield RunRequest(
-            run_key=f"{policy.id}:{at}",
-            run_config=RunConfig(ops={"backups": BackupsConfig(policy_id=policy.id, due_at=at)}),
-            tags={
-                "oco/policy": policy.name,
-                "oco/due_at": at,
-                "oco/lateness_seconds": str(int(due.lateness.total_seconds())),
-                "oco/missed": str(due.missed),
-            },
-        )
+        if request is not None:
+            asked += 1
+            yield request
     if not asked:
         yield SkipReason("no backup is due")
+
+
+def run_for(
+    instance: DagsterInstance, warehouse: Warehouse, policy: "DrPolicy", now: datetime
+) -> RunRequest | None:
+    """The run that a policy needs now: for a due time without a backup, or whose backup failed.
+
+    One run at a time for each (policy, due time), which the run key says too; after a failure it is
+    asked for again when a pause has passed. Missed due times are made up for by the newest.
+
+    Args:
+        instance: knows the runs so far.
+        warehouse: knows the backups so far.
+        policy: an enabled one.
+        now: aware.
+
+    Raises:
+        InvalidInputError: when the policy's schedule is wrong.
+    """
+    from oco_pipelines.resilience.due import Due, latest_due
+    from oco_pipelines.resilience.store import last_attempt
+    from oco_pipelines.resilience.tracker import may_try_again
+
+    due = latest_due(policy.schedule_cron, policy.time_zone, policy.handled_until, now)
+    if due is None:
+        handled = policy.last_due_at
+        if handled is None or not may_try_again(*last_attempt(warehouse, policy.id, handled)):
+            return None
+        due = Due(handled.astimezone(UTC), now - handled, 0)
+    at = due.at.isoformat()
+    runs = instance.get_run_records(
+        RunsFilter(tags={POLICY_TAG: policy.name, DUE_TAG: at}), limit=MOST_RUNS
+    )
+    if len(runs) >= MOST_RUNS or any(run.dagster_run.status in _LIVE for run in runs):
+        return None
+    if runs and now < _ended_at(runs[0]) + min(_FIRST_PAUSE * 2 ** (len(runs) - 1), _LONGEST_PAUSE):
+        return None
+    return RunRequest(
+        run_key=f"{policy.id}:{at}:{len(runs) + 1}",
+        run_config=RunConfig(ops={"backups": BackupsConfig(policy_id=policy.id, due_at=at)}),
+        tags={
+            POLICY_TAG: policy.name,
+            DUE_TAG: at,
+            "oco/lateness_seconds": str(int(due.lateness.total_seconds())),
+            "oco/missed": str(due.missed),
+        },
+    )
+
+
+def _ended_at(run: RunRecord) -> datetime:
+    if run.end_time is not None:
+        return datetime.fromtimestamp(run.end_time, UTC)
+    # A run that never started has no end; this is when it was given up.
+    return run.update_timestamp.replace(tzinfo=UTC)
 
 
 @sensor(

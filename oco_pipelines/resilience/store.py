@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from oco_pipelines.resilience.compliance import Judgement
 from oco_pipelines.resilience.naming import POLICY_LABEL
-from oco_pipelines.resilience.phases import ENDED
+from oco_pipelines.resilience.phases import ENDED, Phase
 from oco_pipelines.resilience.policy import DrPolicy
 from oco_pipelines.resilience.usable import BackupState
 from oco_warehouse.database import Connection, Warehouse, lock
@@ -74,13 +74,18 @@ def plan_backup(
 
 
 def last_attempt(warehouse: Warehouse, policy_id: str, due_at: datetime) -> tuple[int, str]:
-    """(number, phase) of the last attempt for a due time; (0, "") before the first."""
+    """(number, phase) of the last attempt for a due time; (0, "") before the first.
+
+    One that vanished before it ended counts as Failed.
+    """
     rows = warehouse.query(
         """
-        SELECT attempt, phase FROM oco.backup_records
+        SELECT attempt, CASE WHEN vanished_at IS NOT NULL AND phase <> ALL(%s) THEN %s
+                             ELSE phase END AS phase
+        FROM oco.backup_records
         WHERE policy_id = %s AND due_at = %s ORDER BY attempt DESC LIMIT 1
         """,
-        [policy_id, due_at],
+        [_ENDED, Phase.FAILED.value, policy_id, due_at],
     )
     return (rows[0]["attempt"], rows[0]["phase"]) if rows else (0, "")
 

@@ -8,7 +8,7 @@ from typing import Final
 from oco_pipelines.resilience import naming, store
 from oco_pipelines.resilience.backup import build_backup, create_backup, read_backup
 from oco_pipelines.resilience.kubernetes_gateway import BACKUPS, LOCATIONS, KubernetesGateway
-from oco_pipelines.resilience.phases import Phase, has_ended
+from oco_pipelines.resilience.phases import FAILED, has_ended
 from oco_pipelines.resilience.policy import DrPolicy
 from oco_pipelines.resilience.usable import BackupState, why_unusable
 from oco_warehouse.database import Warehouse
@@ -47,8 +47,7 @@ def take_backup(
     attempt = 1
     if due_at is not None:
         last, phase = store.last_attempt(warehouse, policy.id, due_at)
-        failed = phase in {Phase.FAILED, Phase.FAILED_VALIDATION}
-        attempt = min(last + 1, MOST_ATTEMPTS) if failed else max(last, 1)
+        attempt = last + 1 if may_try_again(last, phase) else max(last, 1)
     name = naming.backup_name(policy.name, due_at or now, attempt)
     missing = tuple(
         namespace
@@ -64,6 +63,11 @@ def take_backup(
     if due_at is not None:
         store.mark_handled(warehouse, policy.id, due_at)
     return Taken(name, record_id, adopted)
+
+
+def may_try_again(attempt: int, phase: str) -> bool:
+    """Whether a due time whose last attempt is in `phase` gets another one. Pure."""
+    return phase in FAILED and attempt < MOST_ATTEMPTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,7 @@ def test_due_policy_gets_one_run_and_then_none(
     assert isinstance(skipped, SkipReason)
     [row] = warehouse.query("SELECT due_at, usable, policy_id::text FROM oco.backup_records")
     assert row["usable"] and row["policy_id"] == policy.id
-    assert request.run_key == f"{policy.id}:{row['due_at'].isoformat()}"
+    assert request.run_key == f"{policy.id}:{row['due_at'].isoformat()}:1"
 
 
 def test_disabled_or_unreachable_policies_are_not_due(
