@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 from dagster import (
     DagsterInstance,
     DefaultScheduleStatus,
@@ -20,12 +21,13 @@ from dagster import (
 from oco_pipelines.resilience.assets import NO_CLUSTER, KubernetesResource
 from oco_pipelines.resilience.definitions import build
 from oco_pipelines.resilience.policy import DrPolicy
-from oco_pipelines.resilience.sensors import dr_policy_due, unfinished_backups
+from oco_pipelines.resilience.sensors import POLICY_TAG, dr_policy_due, unfinished_backups
 from oco_pipelines.resilience.standin import StandinCluster
 from oco_pipelines.resources import WarehouseResource
 from oco_warehouse.database import Warehouse
 from oco_warehouse.settings import load_settings
 
+ROOT = Path(__file__).parents[3]
 ASSETS = ["backup_compliance", "backup_records", "backups", "dr_policies"]
 
 
@@ -115,6 +117,19 @@ def test_due_policy_gets_one_run_and_then_none(
     [row] = warehouse.query("SELECT due_at, usable, policy_id::text FROM oco.backup_records")
     assert row["usable"] and row["policy_id"] == policy.id
     assert request.run_key == f"{policy.id}:{row['due_at'].isoformat()}:1"
+
+
+def test_runs_of_one_policy_are_kept_apart_by_the_tag_that_they_carry(
+    warehouse: Warehouse, cluster: StandinCluster, make_policy: Callable[..., DrPolicy]
+) -> None:
+    make_policy(created_at=datetime.now(UTC) - timedelta(hours=3))
+    with DagsterInstance.ephemeral() as instance:
+        [request] = look(instance, warehouse, cluster.kubeconfig)
+    assert isinstance(request, RunRequest)
+    settings = yaml.safe_load((ROOT / "dagster.yaml").read_text())
+    [limit] = settings["concurrency"]["runs"]["tag_concurrency_limits"]
+    assert limit["key"] == POLICY_TAG and request.tags[POLICY_TAG] == "shop"
+    assert limit["limit"] == 1 and limit["value"] == {"applyLimitPerUniqueValue": True}
 
 
 def test_disabled_or_unreachable_policies_are_not_due(
