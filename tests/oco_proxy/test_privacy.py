@@ -118,7 +118,7 @@ def test_nothing_private_is_written_anywhere(
         assert folder.name in spooled
     logs = "".join(capfd.readouterr())
     assert len(rows) >= 10
-    assert '"event":"call"' in logs and '"event": "refused"' in logs
+    assert '"event":"call"' in logs and '"event":"refused"' in logs
     places = {"warehouse": everything_in(priced), "redis": in_redis, "spool": spooled, "logs": logs}
     for place, text in places.items():
         assert text, place
