@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Final
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from oco_warehouse.errors import InvalidInputError
 from oco_warehouse.pricing import STANDARD_TIER, normalise_tier
@@ -19,6 +19,25 @@ Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f
 Amount = Annotated[Decimal, Field(ge=0, le=1_000_000, max_digits=30, decimal_places=20)]
 
 
+_FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_LAST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def usable_moment(moment: datetime | None) -> datetime | None:
+    """The moment itself, when a price can begin at it.
+
+    Raises:
+        ValueError: when it has no offset, or lies where no price was or will be.
+    """
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        raise ValueError("needs an offset, as in 2026-11-01T00:00:00Z")
+    if not _FIRST <= moment < _LAST:
+        raise ValueError("must be from 2000 to 2199")
+    return moment
+
+
 class PriceOverride(BaseModel):
     """One price; amounts in USD per million tokens unless said otherwise."""
 
@@ -26,7 +45,7 @@ class PriceOverride(BaseModel):
 
     provider: Name = Field(description="openai, anthropic, gemini or a configured provider")
     model: Name = Field(description="Model name as the provider bills it")
-    effective_from: AwareDatetime | None = Field(
+    effective_from: Annotated[datetime | None, AfterValidator(usable_moment)] = Field(
         None, description="From when it holds, with an offset; unset: it always held"
     )
     service_tier: Name = Field(STANDARD_TIER, description="Service tier that it is for")

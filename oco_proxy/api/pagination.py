@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, datetime
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -53,7 +53,8 @@ def decode_cursor(cursor: str | None) -> tuple[datetime | None, str | None]:
         at, key = msgspec.json.decode(base64.urlsafe_b64decode(padded), type=tuple[datetime, str])
     except (binascii.Error, ValueError, msgspec.MsgspecError):
         raise InvalidInputError("the cursor is not one that this API gave out") from None
-    if at.tzinfo is None or "\0" in key:
+    # PostgreSQL's driver cannot hold a moment that an offset moves out of the calendar.
+    if at.tzinfo is None or not MINYEAR < at.year < MAXYEAR or "\0" in key:
         raise InvalidInputError("the cursor is not one that this API gave out")
     return at, key
 

@@ -15,6 +15,7 @@ from oco_warehouse.price_overrides import (
     OVERRIDE_COLUMNS,
     SOURCE,
     PriceOverride,
+    usable_moment,
     version_of,
 )
 from oco_warehouse.pricing import STANDARD_TIER, normalise_tier
@@ -77,8 +78,10 @@ async def remove_price(
     """The catalogue's price holds again, if it has one; calls that have a cost keep it."""
     if "\0" in provider + model + service_tier:
         raise InvalidInputError("names hold no NUL")
-    if effective_from is not None and effective_from.tzinfo is None:
-        raise InvalidInputError("effective_from needs an offset, as in 2026-11-01T00:00:00Z")
+    try:
+        usable_moment(effective_from)
+    except ValueError as error:
+        raise InvalidInputError(f"effective_from {error}") from None
     async with state.services.pool.acquire() as connection, connection.transaction():
         gone = await connection.fetchval(
             _DELETE,

@@ -105,7 +105,14 @@ def test_cursors_walk_a_list_once_while_rows_are_added(
 
 @pytest.mark.parametrize(
     "params",
-    [{"limit": 501}, {"limit": 0}, {"limit": "x"}, {"cursor": "nonsense"}, {"cursor": "W10"}],
+    [
+        {"limit": 501},
+        {"limit": 0},
+        {"limit": "x"},
+        {"cursor": "nonsense"},
+        {"cursor": "W10"},
+        {"cursor": "WyIwMDAxLTAxLTAxVDAwOjAwOjAwKzIzOjU5IiwieCJd"},
+    ],
 )
 def test_a_bad_page_is_a_400(api: Callable[..., httpx.Client], params: dict[str, Any]) -> None:
     assert is_problem(api("viewer").get("/requests", params=params), 400, "invalid_input")

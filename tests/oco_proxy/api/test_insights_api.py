@@ -203,6 +203,9 @@ UNUSABLE_PRICES: list[dict[str, Any]] = [
     {"input_per_m_token": None},
     {"input_per_m_token": "1e40"},
     {"effective_from": "2026-11-01T00:00:00"},
+    {"effective_from": "0001-01-01T00:00:00+23:59"},
+    {"effective_from": "9999-12-31T23:59:59-23:59"},
+    {"effective_from": 1e300},
     {"model": ""},
     {"model": "a\u0000"},
     {"surprise": 1},
@@ -215,3 +218,7 @@ def test_an_unusable_price_is_a_400(api: Callable[[str], httpx.Client]) -> None:
     for change in UNUSABLE_PRICES:
         answer = client.put("/models/prices", json={**PRICE, **change})
         assert answer.status_code == 400, (change, answer.text)
+    key = {"provider": "openai", "model": "in-house"}
+    for moment in ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2026-11-01T00:00:00"):
+        params = {**key, "effective_from": moment}
+        assert client.delete("/models/prices", params=params).status_code == 400, moment
