@@ -142,7 +142,8 @@ select
     provider as x_provider,
     coalesce(team_id, org_id, 'unattributed') as x_account_id,
     (charge_hour at time zone 'UTC')::date as x_usage_date,
-    coalesce(tags ->> 'team', team_id) as x_team,
+    -- A tag is only what the caller says of itself.
+    coalesce(team_id, tags ->> 'team') as x_team,
     cost as x_billed_cost_usd,
     cost as x_effective_cost_usd,
     cost as x_list_cost_usd,
