@@ -66,8 +66,13 @@ def refuse_doubles(connection: Connection, source: str, partition: str) -> None:
     )
 
 
-def close_replaced(connection: Connection, replaces: Collection[str]) -> int:
+def close_replaced(connection: Connection, source: str, replaces: Collection[str]) -> int:
     """Stop believing the partitions that the incoming one takes the place of; returns their rows.
+
+    Args:
+        connection: in the transaction of the load.
+        source: kind of source; a partition of the same name in another source is left alone.
+        replaces: names of partitions.
 
     Raises:
         InvalidInputError: when nothing is believed from one of them.
@@ -76,8 +81,8 @@ def close_replaced(connection: Connection, replaces: Collection[str]) -> int:
     for name in dict.fromkeys(replaces):
         rows = connection.execute(
             "UPDATE oco.cloud_costs SET valid_to = now() "
-            "WHERE source_partition = %s AND valid_to IS NULL",
-            [name],
+            "WHERE source = %s AND source_partition = %s AND valid_to IS NULL",
+            [source, name],
         ).rowcount
         if rows == 0:
             raise InvalidInputError(f"nothing is loaded from {name!r}: check --replaces")

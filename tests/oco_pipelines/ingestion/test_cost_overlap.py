@@ -5,7 +5,10 @@ from decimal import Decimal
 
 import pytest
 
+from oco_pipelines.ingestion.cost_load import load
 from oco_pipelines.ingestion.focus_file import load_focus_file
+from oco_pipelines.ingestion.focus_normalise import normalise
+from oco_pipelines.ingestion.focus_reader import read_focus
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import ConflictError, InvalidInputError
 
@@ -88,3 +91,18 @@ def test_replacing_what_was_never_loaded_is_refused_by_name(
     with pytest.raises(InvalidInputError, match=r"nothing is loaded from 'typo.csv'"):
         load_focus_file(warehouse, "b.csv", days(1), replaces=["a.csv", "typo.csv"])
     assert charges(warehouse) == 1
+
+
+def test_replacing_leaves_a_partition_of_the_same_name_in_another_source_alone(
+    warehouse: Warehouse, days: Make
+) -> None:
+    load(
+        warehouse,
+        normalise(read_focus("x.csv", days(1, 2))),
+        source="athena",
+        partition="x.csv",
+        content_hash="0",
+    )
+    load_focus_file(warehouse, "x.csv", days(3))
+    load_focus_file(warehouse, "y.csv", days(4), replaces=["x.csv"])
+    assert charges(warehouse) == 3
