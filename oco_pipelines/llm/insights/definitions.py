@@ -27,7 +27,7 @@ def llm_insights(
 ) -> MaterializeResult[None]:
     """What is worth knowing: spikes, movers, budgets that will run out, what nobody registered."""
     from oco_pipelines.llm.insights.run import find_all
-    from oco_pipelines.llm.insights.store import keep_findings
+    from oco_pipelines.llm.insights.store import forget_old, keep_findings
 
     started = time.monotonic()
     house, now = warehouse.open(), datetime.now(UTC)
@@ -43,6 +43,7 @@ def llm_insights(
             "rows": sum(counts.values()),
             "opened": opened,
             "resolved": resolved,
+            "forgotten": forget_old(house),
             **{f"rows_{kind}": count for kind, count in counts.items()},
             "window": f"until {now:%Y-%m-%d %H:%M} UTC",
             "seconds": time.monotonic() - started,

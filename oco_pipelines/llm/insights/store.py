@@ -6,6 +6,7 @@ back, the same row opens again and is told again.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from psycopg.types.json import Jsonb
@@ -21,6 +22,10 @@ from oco_warehouse.database import Connection, Warehouse, lock
 # Kinds that people are told of at once. The others wait for the report: anybody can make up names
 # of agents, and a channel must not be flooded with them.
 TOLD: Final = frozenset({SPEND_SPIKE, BUDGET_FORECAST, UNPRICED_MODEL})
+# Long enough to look back, short enough that made-up names do not fill the warehouse. A budget's
+# period is at most a year and a day: its alerts outlive it, so that none is told twice.
+KEPT_RESOLVED: Final = timedelta(days=90)
+KEPT_ALERTS: Final = timedelta(days=400)
 _UPSERT: Final = """
     INSERT INTO oco.llm_insights AS known (
         kind, scope, entity_id, window_start, window_end, title, figures
@@ -81,6 +86,22 @@ def keep_findings(warehouse: Warehouse, kind: str, found: Sequence[Finding]) -> 
         gone = connection.execute(_RESOLVE, [kind, kept]).fetchall()
         resolve_alerts(connection, [_alert_key(row) for row in gone])
     return Kept(len(unique), opened, len(gone))
+
+
+def forget_old(warehouse: Warehouse) -> int:
+    """Delete insights that were resolved long ago, and old alerts with their deliveries.
+
+    Returns:
+        How many insights and alerts are gone.
+    """
+    with warehouse.transaction() as connection:
+        insights = connection.execute(
+            "DELETE FROM oco.llm_insights WHERE resolved_at < now() - %s", [KEPT_RESOLVED]
+        ).rowcount
+        alerts = connection.execute(
+            "DELETE FROM oco.alerts WHERE created_at < now() - %s", [KEPT_ALERTS]
+        ).rowcount
+    return insights + alerts
 
 
 def _tell(connection: Connection, finding: Finding, key: str) -> None:

@@ -76,33 +76,34 @@ def test_a_stated_price_outlives_the_catalogues_next_refresh(
     assert {row["source"] for row in rows} == {"override"}
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "reason"),
-    [
-        ("a.csv", "provider,model\nopenai,m\n", "line 2: input_per_m_token: Field required"),
-        ("a.csv", CSV.replace("0.10", "-1"), "line 2: input_per_m_token: "),
-        ("a.csv", CSV.replace("0.10", "NaN"), "line 2: input_per_m_token: "),
-        ("a.csv", CSV.replace("+01:00", ""), "line 3: effective_from: "),
-        ("a.csv", CSV + "openai,in-house,,1,1,\n", "line 4: the same price stands above already"),
-        ("a.csv", CSV + "openai,x,,1,1,1,1\n", "line 4 has more cells than the heading"),
-        ("a.csv", CSV.replace("model", "modell", 1), "line 2: model: Field required"),
-        ("a.json", "{}", "expected a list of prices"),
-        ("a.json", "[1]", "entry 1: "),
-        ("a.json", "[" * 100_000, "cannot be read"),
-        ("gone.csv", "", "No such file"),
-    ],
-)
+WRONG_FILES = [
+    ("a.csv", "provider,model\nopenai,m\n", "line 2: input_per_m_token: Field required"),
+    ("a.csv", CSV.replace("0.10", "-1"), "line 2: input_per_m_token: "),
+    ("a.csv", CSV.replace("0.10", "NaN"), "line 2: input_per_m_token: "),
+    ("a.csv", CSV.replace("+01:00", ""), "line 3: effective_from: "),
+    ("a.csv", CSV + "openai,in-house,,1,1,\n", "line 4: the same price stands above already"),
+    ("a.csv", CSV + "openai,x,,1,1,1,1\n", "line 4 has more cells than the heading"),
+    ("a.csv", CSV.replace("model", "modell", 1), "line 2: model: Field required"),
+    ("a.json", "{}", "expected a list of prices"),
+    ("a.json", "[1]", "entry 1: "),
+    ("a.json", "[" * 100_000, "cannot be read"),
+    ("gone.csv", "", "No such file"),
+]
+
+
 def test_a_wrong_file_is_refused_in_one_line_that_says_where(
-    warehouse: Warehouse, tmp_path: Path, name: str, text: str, reason: str
+    warehouse: Warehouse, tmp_path: Path
 ) -> None:
-    path = tmp_path / name
-    if name != "gone.csv":
-        path.write_text(text)
-    with pytest.raises(InvalidFileError) as caught:
-        load_prices(warehouse, path)
-    assert reason in str(caught.value)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
+    for name, text, reason in WRONG_FILES:
+        path = tmp_path / name
+        path.unlink(missing_ok=True)
+        if name != "gone.csv":
+            path.write_text(text)
+        with pytest.raises(InvalidFileError) as caught:
+            load_prices(warehouse, path)
+        assert reason in str(caught.value)
+        assert str(path) in str(caught.value)
+        assert "\n" not in str(caught.value)
     assert warehouse.query("SELECT 1 FROM oco.model_pricing") == []
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from oco_pipelines.llm.insights.finding import Entity, Finding
 from oco_pipelines.llm.insights.run import find_all
-from oco_pipelines.llm.insights.store import Kept, keep_findings
+from oco_pipelines.llm.insights.store import Kept, forget_old, keep_findings
 from oco_pipelines.llm.insights.top_mover import (
     MOST_A_SCOPE,
     TwoWeeks,
@@ -114,14 +114,13 @@ def unpriced(warehouse: Warehouse, name: str, at: datetime, model: str) -> None:
 
 def test_every_insight_is_found_in_the_ledger(warehouse: Warehouse) -> None:
     hour = timedelta(hours=1)
-    for number in range(1, 24 * 9):
-        call(
-            warehouse,
-            f"h{number}",
-            NOW - number * hour,
-            cost_usd=Decimal("0.2"),
-            input_cost_usd=Decimal("0.2"),
-        )
+    warehouse.execute(
+        "INSERT INTO oco.api_requests (id, provider, model, agent_id, team_id, cost_usd, "
+        "input_cost_usd, output_cost_usd, cost_status, status_code, timestamp) "
+        "SELECT 'h' || n, 'openai', 'm', 'bot', 'search', 0.2, 0.2, 0, 'exact', 200, "
+        "%s - n * interval '1 hour' FROM generate_series(1, 215) AS n",
+        [NOW],
+    )
     call(
         warehouse,
         "spike",
@@ -194,6 +193,21 @@ def test_people_are_told_once_each_time_something_opens(
         keep_findings(warehouse, kind, found)
     alerts = warehouse.query("SELECT resolved_at FROM oco.alerts ORDER BY created_at")
     assert [row["resolved_at"] is None for row in alerts] == [False, True][: 2 * told]
+
+
+def test_what_is_long_over_is_forgotten_and_what_holds_is_not(warehouse: Warehouse) -> None:
+    keep_findings(warehouse, "spend_spike", [finding(name) for name in "abc"])
+    keep_findings(warehouse, "spend_spike", [finding("c")])
+    warehouse.execute(
+        "UPDATE oco.llm_insights SET resolved_at = now() - interval '91 days' WHERE entity_id = 'a'"
+    )
+    warehouse.execute(
+        "UPDATE oco.alerts SET created_at = now() - interval '401 days' WHERE entity_id = 'c'"
+    )
+    assert forget_old(warehouse) == 2
+    assert rows(warehouse) == [("b", False), ("c", True)]
+    alerts = warehouse.query("SELECT entity_id FROM oco.alerts ORDER BY 1")
+    assert [row["entity_id"] for row in alerts] == ["a", "b"]
 
 
 def test_the_asset_writes_them_and_says_how_many(warehouse: Warehouse) -> None:
