@@ -1,10 +1,10 @@
-"""`oco gateway`: the gateway alone, as a container runs it."""
+"""`oco proxy`: the gateway alone, as a container runs it."""
 
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 
@@ -18,7 +18,11 @@ from oco_warehouse.settings import Settings, load_settings
 _READY_SECONDS: Final = 60.0
 
 
-def gateway() -> None:
+def proxy(
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes that share the port and the budgets.")
+    ] = 1,
+) -> None:
     """Run the gateway alone, until a signal."""
     from oco_proxy.__main__ import main
 
@@ -26,7 +30,7 @@ def gateway() -> None:
     migrations.upgrade(settings.warehouse_url())
     os.environ.update(process_environment(settings))
     typer.echo(f"Gateway on http://{settings.host}:{settings.port}", err=True)
-    sys.exit(main())
+    sys.exit(main(["--workers", str(workers)]))
 
 
 @contextmanager

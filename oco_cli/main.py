@@ -23,7 +23,7 @@ _COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "sql": ("oco_cli.sql", "sql", "Run one SQL statement on the warehouse"),
     "url": ("oco_cli.addresses", "url", "Print the warehouse's address"),
     "env": ("oco_cli.addresses", "env", "Print the addresses as shell variables"),
-    "gateway": ("oco_cli.gateway", "gateway", "Run the gateway alone"),
+    "proxy": ("oco_cli.gateway", "proxy", "Run the gateway alone; --workers N for more cores"),
     "dbt": ("oco_cli.tools", "dbt", "Run dbt on the project, as in `oco dbt build`"),
     "dagster": ("oco_cli.tools", "dagster", "Run the dagster command with our DAGSTER_HOME"),
     "reference": ("oco_cli.reference", "reference", "Write the generated pages of docs/"),

@@ -1,4 +1,4 @@
-"""The application: `uvicorn --factory oco_proxy.app:create_app`, or `python -m oco_proxy`."""
+"""The application: `uvicorn --factory oco_proxy.app:create_front`, or `python -m oco_proxy`."""
 
 import sys
 from collections.abc import AsyncIterator
@@ -36,6 +36,11 @@ _ABOUT = (
 
 
 _PROXIED: Final = f"{PREFIX}/"
+
+
+def create_front(settings: Settings | None = None) -> "Front":
+    """What a server serves: the application behind its fast lane."""
+    return Front(create_app(settings))
 
 
 def create_app(settings: Settings | None = None) -> Litestar:
@@ -77,7 +82,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         security=[{"token": []}],
     )
     return Litestar(
-        route_handlers=[proxy, api, health.healthz, health.readyz],
+        route_handlers=[proxy, api, health.healthz, health.readyz, health.metrics],
         lifespan=[lifespan],
         middleware=[RequestClock()],
         before_send=[finish_headers],

@@ -16,6 +16,7 @@ from oco_proxy.budget.redis_link import RedisLink
 from oco_proxy.budget.scripts import TIMEOUT_SECONDS, Scripts
 from oco_proxy.ledger.spool import Spool
 from oco_proxy.ledger.writer import LedgerWriter
+from oco_proxy.middleware.metrics import Metrics
 from oco_proxy.middleware.tokens import TokenBook
 from oco_proxy.proxy.identity import Directory
 from oco_proxy.proxy.prices import PriceCache
@@ -48,6 +49,7 @@ class Services:
     spool: Spool
     writer: LedgerWriter
     upstream: Upstream
+    metrics: Metrics
     calls: set[asyncio.Task[Any]] = field(default_factory=set)
 
 
@@ -83,6 +85,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             spool=spool,
             writer=writer,
             upstream=upstream,
+            metrics=Metrics(),
         )
         await _prepare(services)
         loops = [
@@ -90,6 +93,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             for name, loop in (
                 ("budgets", keeper.run),
                 ("ledger", writer.run),
+                ("metrics", lambda: services.metrics.run(services)),
                 ("prices", lambda: services.prices.run(pool)),
                 ("directory", lambda: services.directory.run(pool)),
                 ("routing", lambda: services.routing.run(pool)),

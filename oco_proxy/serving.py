@@ -1,16 +1,21 @@
 """How the application is served: one uvicorn configuration, for a process or for a thread."""
 
 import errno
+import os
+import shutil
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors.multiprocess import Multiprocess
 
-from oco_proxy.app import Front, create_app
+from oco_proxy.app import create_front
+from oco_proxy.middleware.metrics import SHARED_FOLDER
 from oco_warehouse.errors import ConfigurationError, OpenCloudOpsError, PortOccupiedError
 from oco_warehouse.settings import Settings
 
@@ -21,20 +26,46 @@ _STOP_SECONDS: Final = 45.0
 
 def make_server(settings: Settings) -> uvicorn.Server:
     """A server of the gateway that is not yet running."""
-    return uvicorn.Server(
-        uvicorn.Config(
-            Front(create_app(settings)),
-            http="httptools",
-            # Providers' own Date and Server headers pass; a second one would change the answer.
-            date_header=False,
-            server_header=False,
-            access_log=False,
-            # Nothing here asks where a call came from.
-            proxy_headers=False,
-            # uvicorn would add tracebacks to what the application says in one line.
-            log_level="critical",
-            timeout_graceful_shutdown=int(settings.drain_timeout_seconds) + 1,
-        )
+    return uvicorn.Server(_config(create_front(settings), settings))
+
+
+def run_workers(settings: Settings, listener: socket.socket, workers: int) -> bool:
+    """Serve from several processes until a signal; one that dies is started again.
+
+    Each is a gateway of its own, with its own spool; they share budgets as gateways on different
+    machines do. The settings reach them through the environment.
+
+    Returns:
+        False when a worker could not start, which ends all of them; its stderr says why.
+    """
+    folder = settings.home.expanduser() / "run" / f"metrics-{os.getpid()}"
+    folder.mkdir(parents=True)
+    os.environ[SHARED_FOLDER] = str(folder)
+    try:
+        config = _config("oco_proxy.app:create_front", settings, workers=workers)
+        supervisor = Multiprocess(config, sockets=[listener])
+        supervisor.run()
+        return STARTUP_FAILURE not in {worker.exitcode for worker in supervisor.processes}
+    finally:
+        del os.environ[SHARED_FOLDER]
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _config(app: Any, settings: Settings, workers: int = 1) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        factory=isinstance(app, str),
+        workers=workers,
+        http="httptools",
+        # Providers' own Date and Server headers pass; a second one would change the answer.
+        date_header=False,
+        server_header=False,
+        access_log=False,
+        # Nothing here asks where a call came from.
+        proxy_headers=False,
+        # uvicorn would add tracebacks to what the application says in one line.
+        log_level="critical",
+        timeout_graceful_shutdown=int(settings.drain_timeout_seconds) + 1,
     )
 
 

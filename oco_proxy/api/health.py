@@ -1,14 +1,33 @@
 """Whether the process lives, and whether it can do its work."""
 
+import asyncio
 from typing import Any, Final
 
 import asyncpg
-from litestar import Response, get
+from litestar import MediaType, Response, get
 from litestar.datastructures import State
+from litestar.middleware import DefineMiddleware
 
+from oco_proxy.middleware.auth import TokenAuthentication, viewer
 from oco_proxy.services import Services
 
 _GONE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+
+
+@get(
+    "/metrics",
+    summary="Metrics in Prometheus' text format",
+    tags=["health"],
+    guards=[viewer],
+    middleware=[DefineMiddleware(TokenAuthentication)],
+    security=[{"token": []}],
+    media_type=MediaType.TEXT,
+)
+async def metrics(state: State) -> Response[bytes]:
+    """Needs an access token of the role viewer: Prometheus sends it as `authorization`."""
+    services: Services = state.services
+    exposition = await asyncio.to_thread(services.metrics.exposition)
+    return Response(exposition, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 @get("/healthz", summary="Whether the process lives", tags=["health"])

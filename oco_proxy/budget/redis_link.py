@@ -70,6 +70,7 @@ class RedisLink:
         if self._connection is not None:
             self._connection.give_up(RedisConnectionError("the connection was closed"))
             self._connection = None
+            await asyncio.sleep(0)  # the transport closes in the loop's next turn
 
     async def _open(self) -> "_Connection":
         async with self._opening:

@@ -99,11 +99,12 @@ class Scripts:
         self._admission = _Script(link, "admission.lua")
         self._hold = _Script(link, "hold.lua")
         self._posting = _Script(link, "posting.lua")
+        self._next_epoch = uuid.uuid4().hex
 
     async def admit(self, hold: Hold, epoch: str, seeds: dict[str, int]) -> Verdict:
         """Check and reserve. `seeds` are nano-dollars by budget id, as PostgreSQL says."""
         keys = [EPOCH_KEY]
-        arguments: list[Argument] = [epoch, uuid.uuid4().hex, GRACE_MS]
+        arguments: list[Argument] = [epoch, self._next_epoch, GRACE_MS]
         arguments += [hold.request_id, hold.amount_nano, RESERVATION_MS]
         arguments += [len(hold.claims), hold.tokens]
         for claim in hold.claims:
@@ -123,6 +124,7 @@ class Scripts:
         if kind == "ok":
             return _OK
         if kind == "epoch":
+            self._next_epoch = uuid.uuid4().hex  # the last one may be in use now
             return Verdict(kind, epoch=rest[0])
         if kind == "wait":
             return Verdict(kind, wait_ms=int(rest[0]))

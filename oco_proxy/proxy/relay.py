@@ -286,6 +286,7 @@ def _settle(services: Services, call: Call, ending: Ending, metered: Metered) ->
     call.recorded = True
     cost = 0 if record.cost_usd is None else to_nano(record.cost_usd)
     services.keeper.settle(record.id, cost, record.total_tokens or 0)
+    services.metrics.recorded(record)
     if services.settings.gateway_log_level in _LOGS_CALLS:
         log_call({
             "request_id": record.id,

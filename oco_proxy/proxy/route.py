@@ -208,9 +208,11 @@ class ProxyRoute:
                     "held; add it to model_pricing or make the budget soft.",
                 )
             tokens = 0 if facts.shape is None else _expected_tokens(facts.shape)
+            began = time.perf_counter()
             await services.keeper.admit(
                 facts.request_id, scopes, amount or 0, facts.arrived_at, tokens
             )
+            services.metrics.budget_checked(time.perf_counter() - began)
         except BudgetExceeded as error:
             raise over_budget(error, datetime.now(UTC)) from None
         except RateLimited as error:
@@ -247,6 +249,7 @@ class ProxyRoute:
         return most
 
     async def _refuse(self, refusal: Refusal, request_id: str, scope: Any, send: Any) -> None:
+        self._services.metrics.refused(refusal.code)
         content_type, body = refusal.body(self._services.settings.error_shape, request_id)
         headers = [
             *refusal.headers(content_type),

@@ -99,6 +99,7 @@ class Upstream:
             for connection in connections:
                 connection.close()
         self._idle.clear()
+        await asyncio.sleep(0)  # transports close in the loop's next turn
 
     async def send(self, method: str, url: str, headers: RawHeaders, body: bytes) -> "Sent":
         """Send a request and wait for the answer's head.

@@ -126,13 +126,15 @@ def admin_headers(priced: Warehouse) -> dict[str, str]:
 
 
 @contextmanager
-def gateway_process(values: dict[str, str], warehouse: Warehouse) -> Iterator[Any]:
+def gateway_process(
+    values: dict[str, str], warehouse: Warehouse, workers: int = 1
+) -> Iterator[Any]:
     """A gateway in a process of its own; yields (Gateway, Popen)."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     settings = load_settings(values)
     process = subprocess.Popen(
-        [sys.executable, "-m", "oco_proxy"],
+        [sys.executable, "-m", "oco_proxy", "--workers", str(workers)],
         env={**os.environ, **values, "CEREBRA_PORT": str(port)},
         stderr=subprocess.DEVNULL,
     )
@@ -149,7 +151,10 @@ def gateway_process(values: dict[str, str], warehouse: Warehouse) -> Iterator[An
                 time.sleep(0.05)
         yield Gateway(url, warehouse, settings.spool), process
     finally:
-        process.kill()
+        if workers > 1:
+            process.terminate()  # its workers would outlive a kill
+        else:
+            process.kill()
         process.wait(timeout=WAIT_SECONDS)
 
 
@@ -159,8 +164,8 @@ def process(
 ) -> Callable[..., Any]:
     """Start a gateway in a process of its own: `with process() as (gateway, popen)`."""
 
-    def begin(**more: str) -> Any:
+    def begin(workers: int = 1, **more: str) -> Any:
         values = environment(priced, redis_url, standin, tmp_path, **more)
-        return gateway_process(values, priced)
+        return gateway_process(values, priced, workers)
 
     return begin
