@@ -7,6 +7,7 @@ dialect supplies the meters; `dialects` chooses one by provider and endpoint.
 from dataclasses import dataclass
 from typing import Protocol
 
+from oco_proxy.proxy.decoding import MAX_DECODED_BYTES
 from oco_warehouse.pricing import Usage
 
 
@@ -20,6 +21,7 @@ class Metered:
         service_tier: the tier that served, where it is said.
         output_events: content events of a stream: an estimate of its tokens where usage is missing.
         complete: the answer came to its own end.
+        usage_is_final: `usage` is what will be billed; False for counts that were still growing.
     """
 
     usage: Usage | None = None
@@ -27,6 +29,7 @@ class Metered:
     service_tier: str | None = None
     output_events: int = 0
     complete: bool = False
+    usage_is_final: bool = True
 
 
 class Meter(Protocol):
@@ -55,3 +58,25 @@ class Silent:
     def finish(self) -> Metered:
         """Nothing is known."""
         return Metered()
+
+
+class KeptBody:
+    """A plain answer, kept until its end; one beyond the bound is let go and reads as empty."""
+
+    def __init__(self) -> None:
+        self._body = bytearray()
+        self._overflow = False
+
+    def feed(self, data: bytes) -> None:
+        """Keep the fragment."""
+        if len(self._body) + len(data) > MAX_DECODED_BYTES:
+            self._overflow = True
+            self._body.clear()
+        if not self._overflow:
+            self._body += data
+
+    def take(self) -> bytes:
+        """The whole body; it is not kept any longer."""
+        body = bytes(self._body)
+        self._body.clear()
+        return body

@@ -10,8 +10,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from oco_proxy.proxy.decoding import MAX_DECODED_BYTES
-from oco_proxy.proxy.metering import Metered
+from oco_proxy.proxy.metering import KeptBody, Metered
 from oco_proxy.proxy.sse import EventSplitter, event_data
 from oco_warehouse.pricing import Usage
 
@@ -112,21 +111,15 @@ class BodyMeter:
 
     def __init__(self) -> None:
         self.ended = False
-        self._body = bytearray()
-        self._overflow = False
+        self._kept = KeptBody()
 
     def feed(self, data: bytes) -> None:
         """Keep the fragment until the end, within the bound."""
-        if len(self._body) + len(data) > MAX_DECODED_BYTES:
-            self._overflow = True
-            self._body.clear()
-        if not self._overflow:
-            self._body += data
+        self._kept.feed(data)
 
     def finish(self) -> Metered:
         """Read usage, model and tier from the whole body."""
-        answer = _decode(_ANSWER, bytes(self._body))
-        self._body.clear()
+        answer = _decode(_ANSWER, self._kept.take())
         if answer is None:
             return Metered()
         return Metered(

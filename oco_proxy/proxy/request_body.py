@@ -6,11 +6,13 @@ over the raw bytes.
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
 from oco_warehouse.errors import InvalidInputError
+
+_T = TypeVar("_T")
 
 # No model reads a longer prompt, so no estimate needs to be larger.
 MAX_CONTEXT_TOKENS: Final = 2_000_000
@@ -117,15 +119,15 @@ class RequestShape:
     tool_uses: int = 0
 
 
-def read_shape(body: bytes, image_token_bound: int) -> RequestShape:
-    """Read the shape of a JSON request body.
+def decode_request(decoder: msgspec.json.Decoder[_T], body: bytes) -> _T:
+    """Read the named members of a request.
 
     Raises:
         InvalidInputError: when the body is not a JSON object of the expected shape. The message
             names the place but quotes nothing of the body.
     """
     try:
-        fields = _DECODER.decode(body)
+        return decoder.decode(body)
     except msgspec.ValidationError as error:
         # "Expected `int | null`, got `str` - at `$.max_tokens`": types and a path, no values.
         raise InvalidInputError(
@@ -133,6 +135,16 @@ def read_shape(body: bytes, image_token_bound: int) -> RequestShape:
         ) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise InvalidInputError("the request body is not valid JSON") from None
+
+
+def read_shape(body: bytes, image_token_bound: int) -> RequestShape:
+    """Read the shape of a JSON request body.
+
+    Raises:
+        InvalidInputError: when the body is not a JSON object of the expected shape. The message
+            names the place but quotes nothing of the body.
+    """
+    fields = decode_request(_DECODER, body)
     if not fields.model:
         raise InvalidInputError("the request body names no model")
     limits = [
