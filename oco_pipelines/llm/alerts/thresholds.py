@@ -4,11 +4,12 @@ What a budget has spent moves in the ledger's transaction; here its crossings ar
 remembered in one transaction of their own, under the rows' locks in the ledger's order.
 """
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from oco_pipelines.llm.alerts.store import raise_alert
-from oco_warehouse.database import Warehouse
+from oco_warehouse.database import Connection, Warehouse
 from oco_warehouse.money import exact_product, format_usd
 
 KIND: Final = "budget_threshold"
@@ -32,6 +33,43 @@ _FIRE: Final = """
 """
 
 
+# The period before one that began lately. Its last rows may have come together with the first ones
+# of the next, as after an outage over midnight: then nobody saw what it had spent in the end.
+_ENDED: Final = """
+    WITH ended AS (
+        SELECT id, scope, entity_id, name, limit_usd, period, enforcement, thresholds,
+               period_start AS period_end,
+               CASE WHEN period = 'rolling' THEN period_start - rolling_interval
+                    ELSE (period_start AT TIME ZONE time_zone - CASE period
+                        WHEN 'day' THEN interval '1 day'
+                        WHEN 'week' THEN interval '7 days'
+                        WHEN 'month' THEN interval '1 month'
+                        WHEN 'quarter' THEN interval '3 months'
+                        ELSE interval '1 year'
+                    END) AT TIME ZONE time_zone
+               END AS period_start
+        FROM oco.budgets
+        WHERE enabled AND created_at < period_start AND period_start > %s - interval '3 hours'
+    )
+    SELECT ended.*, (
+        SELECT coalesce(sum(request.cost_usd), 0)
+        FROM oco.api_requests AS request
+        WHERE request."timestamp" >= ended.period_start
+          AND request."timestamp" < ended.period_end
+          AND ended.entity_id = CASE ended.scope
+              WHEN 'agent' THEN request.agent_id
+              WHEN 'team' THEN request.team_id
+              WHEN 'user' THEN request.user_id
+              WHEN 'org' THEN request.org_id
+              ELSE request.tags ->> substr(ended.scope, length('tag:') + 1)
+          END
+    ) AS spent_usd
+    FROM ended
+    ORDER BY id
+    LIMIT %s
+"""
+
+
 def fire_thresholds(warehouse: Warehouse) -> int:
     """Raise an alert for each threshold that was crossed; returns how many are new."""
     raised = 0
@@ -43,21 +81,48 @@ def fire_thresholds(warehouse: Warehouse) -> int:
                 budget["thresholds"],
                 budget["thresholds_fired"],
             )
-            for share in shares:
-                raised += raise_alert(
-                    connection,
-                    kind=KIND,
-                    dedupe_key=f"budget:{budget['id']}:{budget['period_start'].isoformat()}"
-                    f":{share.normalize():f}",
-                    scope=budget["scope"],
-                    entity_id=budget["entity_id"],
-                    title=threshold_title(budget, share),
-                    figures=_figures(budget),
-                    period_start=budget["period_start"],
-                    threshold=share,
-                )
+            raised += _raise(connection, budget, shares)
             connection.execute(_FIRE, [shares, budget["id"]])
     return raised
+
+
+def fire_ended_periods(warehouse: Warehouse, now: datetime) -> int:
+    """The same for periods that ended in the last three hours, by their rows.
+
+    What was told while they ran is not told again.
+
+    Args:
+        warehouse: the warehouse.
+        now: aware.
+
+    Returns:
+        How many alerts are new.
+    """
+    raised = 0
+    with warehouse.transaction() as connection:
+        for budget in connection.execute(_ENDED, [now, _MOST_AT_ONCE]).fetchall():
+            if budget["spent_usd"] > 0:
+                shares = crossed(budget["spent_usd"], budget["limit_usd"], budget["thresholds"], [])
+                raised += _raise(connection, budget, shares)
+    return raised
+
+
+def _raise(connection: Connection, budget: dict[str, Any], shares: list[Decimal]) -> int:
+    start = budget["period_start"]
+    return sum(
+        raise_alert(
+            connection,
+            kind=KIND,
+            dedupe_key=f"budget:{budget['id']}:{start.isoformat()}:{share.normalize():f}",
+            scope=budget["scope"],
+            entity_id=budget["entity_id"],
+            title=threshold_title(budget, share),
+            figures=_figures(budget),
+            period_start=start,
+            threshold=share,
+        )
+        for share in shares
+    )
 
 
 def crossed(

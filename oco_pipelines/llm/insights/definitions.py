@@ -26,6 +26,7 @@ def llm_insights(
     context: AssetExecutionContext, warehouse: WarehouseResource
 ) -> MaterializeResult[None]:
     """What is worth knowing: spikes, movers, budgets that will run out, what nobody registered."""
+    from oco_pipelines.llm.alerts.thresholds import fire_ended_periods
     from oco_pipelines.llm.insights.run import find_all
     from oco_pipelines.llm.insights.store import forget_old, keep_findings
 
@@ -43,6 +44,7 @@ def llm_insights(
             "rows": sum(counts.values()),
             "opened": opened,
             "resolved": resolved,
+            "alerts_of_ended_periods": fire_ended_periods(house, now),
             "forgotten": forget_old(house),
             **{f"rows_{kind}": count for kind, count in counts.items()},
             "window": f"until {now:%Y-%m-%d %H:%M} UTC",

@@ -1,12 +1,13 @@
 """Budget thresholds fire once a period, each of them."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oco_pipelines.llm.alerts.thresholds import crossed, fire_thresholds
+from oco_pipelines.llm.alerts.thresholds import crossed, fire_ended_periods, fire_thresholds
 from oco_warehouse.database import Warehouse
 
 SHARES = st.lists(st.decimals("0.01", "10", places=2), max_size=8)
@@ -98,6 +99,66 @@ def test_many_sensors_at_once_tell_each_threshold_once(warehouse: Warehouse, bud
         raised = list(pool.map(lambda _: fire_thresholds(warehouse), range(4)))
     assert sum(raised) == 3
     assert len(told(warehouse)) == 3
+
+
+def ended(warehouse: Warehouse, budget: str, **changes: object) -> list[str]:
+    """What is told at 01:00 of the 1st of December about periods that are over."""
+    values = {"period": "month", "time_zone": "UTC", "start": "2026-12-01Z", **changes}
+    warehouse.execute(
+        "UPDATE oco.budgets SET created_at = '2026-01-01Z', thresholds_fired = '{}', "
+        "period = %(period)s, time_zone = %(time_zone)s, period_start = %(start)s, "
+        "period_end = %(start)s::timestamptz + interval '1 day', spent_usd = 0",
+        values,
+    )
+    fire_ended_periods(warehouse, datetime(2026, 12, 1, 1, tzinfo=UTC))
+    found = warehouse.query("SELECT period_start, threshold FROM oco.alerts ORDER BY threshold")
+    return [f"{row['period_start']:%m-%d %H} {row['threshold']}" for row in found]
+
+
+def call(warehouse: Warehouse, at: str, cost: str) -> None:
+    warehouse.execute(
+        "INSERT INTO oco.api_requests (id, provider, team_id, cost_usd, input_cost_usd, "
+        "output_cost_usd, cost_status, status_code, timestamp) "
+        "VALUES (%s, 'openai', 'search', %s, %s, 0, 'exact', 200, %s)",
+        [at, Decimal(cost), Decimal(cost), at],
+    )
+
+
+def test_what_was_spent_just_before_a_period_ended_is_told_after_it(
+    warehouse: Warehouse, budget: str
+) -> None:
+    call(warehouse, "2026-11-01 00:00Z", "7")
+    call(warehouse, "2026-11-30 23:59:59Z", "1")
+    call(warehouse, "2026-12-01 00:00Z", "50")
+    call(warehouse, "2026-10-31 23:59:59Z", "50")
+    told_once = ["11-01 00 0.5", "11-01 00 0.8"]
+    assert ended(warehouse, budget) == told_once
+    assert ended(warehouse, budget) == told_once
+
+
+def test_what_was_told_while_it_ran_is_not_told_again(warehouse: Warehouse, budget: str) -> None:
+    call(warehouse, "2026-11-20 00:00Z", "9")
+    warehouse.execute(
+        "UPDATE oco.budgets SET spent_usd = 9, period_start = '2026-11-01Z', "
+        "period_end = now() + interval '1 day'"
+    )
+    assert fire_thresholds(warehouse) == 2
+    assert len(ended(warehouse, budget)) == 2
+
+
+def test_ended_periods_begin_at_midnight_where_the_budget_is(
+    warehouse: Warehouse, budget: str
+) -> None:
+    # In Berlin the day before lasts from 23:00 to 23:00 UTC.
+    call(warehouse, "2026-11-29 23:00Z", "5")
+    call(warehouse, "2026-11-29 22:59:59Z", "50")
+    berlin = {"period": "day", "time_zone": "Europe/Berlin", "start": "2026-11-30 23:00Z"}
+    assert ended(warehouse, budget, **berlin) == ["11-29 23 0.5"]
+
+
+def test_a_period_that_ended_long_ago_is_left_alone(warehouse: Warehouse, budget: str) -> None:
+    call(warehouse, "2026-11-20 00:00Z", "9")
+    assert ended(warehouse, budget, start="2026-11-30 21:00Z") == []
 
 
 @given(AMOUNTS, AMOUNTS, SHARES, SHARES)
