@@ -26,7 +26,10 @@ def totals_by_provider(warehouse: Warehouse) -> list[dict[str, Any]]:
 
 
 def control_totals(warehouse: Warehouse) -> list[str]:
-    """Partitions whose newest load does not add up, or is not what the table holds now."""
+    """Partitions whose newest load does not add up, or is not what the table holds now.
+
+    The table must hold nothing of a partition that another one took the place of.
+    """
     rows = warehouse.query("""
         WITH latest AS (
             SELECT DISTINCT ON (source, source_partition) *
@@ -35,7 +38,7 @@ def control_totals(warehouse: Warehouse) -> list[str]:
             ORDER BY source, source_partition, finished_at DESC
         ),
         sums AS (
-            SELECT b.source, b.source_partition, b.rows_accepted, k.kind, c.key AS currency,
+            SELECT b.source, b.source_partition, b.replaced_by, k.kind, c.key AS currency,
                    a.key AS cost, a.value::numeric AS amount
             FROM latest AS b,
                  LATERAL (VALUES ('source', b.totals_source), ('accepted', b.totals_accepted),
@@ -47,7 +50,8 @@ def control_totals(warehouse: Warehouse) -> list[str]:
             SELECT source, source_partition, currency, cost,
                    sum(amount) FILTER (WHERE kind = 'source') AS source_total,
                    coalesce(sum(amount) FILTER (WHERE kind = 'accepted'), 0) AS accepted,
-                   coalesce(sum(amount) FILTER (WHERE kind = 'rejected'), 0) AS rejected
+                   coalesce(sum(amount) FILTER (WHERE kind = 'rejected'), 0) AS rejected,
+                   bool_or(replaced_by IS NOT NULL) AS replaced
             FROM sums
             GROUP BY 1, 2, 3, 4
         ),
@@ -61,20 +65,13 @@ def control_totals(warehouse: Warehouse) -> list[str]:
                                  ('contracted_cost', c.contracted_cost)) AS v (cost, amount)
             WHERE c.valid_to IS NULL
             GROUP BY 1, 2, 3, 4
-        ),
-        replaced AS (
-            SELECT b.source, b.source_partition
-            FROM latest AS b
-            WHERE NOT EXISTS (SELECT 1 FROM held AS h WHERE (h.source, h.source_partition)
-                              = (b.source, b.source_partition))
         )
         SELECT source_partition, currency, cost, p.source_total, p.accepted, p.rejected,
                coalesce(h.amount, 0) AS held
         FROM promised AS p
         FULL JOIN held AS h USING (source, source_partition, currency, cost)
-        WHERE (source, source_partition) NOT IN (SELECT source, source_partition FROM replaced)
-          AND (p.source_total IS DISTINCT FROM p.accepted + p.rejected
-               OR p.accepted IS DISTINCT FROM coalesce(h.amount, 0))
+        WHERE p.source_total IS DISTINCT FROM p.accepted + p.rejected
+           OR CASE WHEN p.replaced THEN 0 ELSE p.accepted END IS DISTINCT FROM coalesce(h.amount, 0)
         ORDER BY 1, 2, 3
     """)
     return [

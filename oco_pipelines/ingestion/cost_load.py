@@ -137,7 +137,7 @@ class _Load:
         self._record(content_hash, run_id, "unchanged" if unchanged else "loaded")
         if not unchanged:
             self._stage()
-            closed += close_replaced(self._connection, self._names["source"], replaces)
+            closed += close_replaced(self._connection, self._names["source"], replaces, self._batch)
             refuse_doubles(self._connection, **self._names)
             closed += self._close_vanished()
             inserted = self._insert_new()

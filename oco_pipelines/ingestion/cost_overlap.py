@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from typing import Final
+from uuid import UUID
 
 from oco_warehouse.database import Connection
 from oco_warehouse.errors import ConflictError, InvalidInputError
@@ -66,13 +67,18 @@ def refuse_doubles(connection: Connection, source: str, partition: str) -> None:
     )
 
 
-def close_replaced(connection: Connection, source: str, replaces: Collection[str]) -> int:
+def close_replaced(
+    connection: Connection, source: str, replaces: Collection[str], batch: UUID
+) -> int:
     """Stop believing the partitions that the incoming one takes the place of; returns their rows.
+
+    Their loads keep which one it was, so that an empty partition can be told from a lost one.
 
     Args:
         connection: in the transaction of the load.
         source: kind of source; a partition of the same name in another source is left alone.
         replaces: names of partitions.
+        batch: the load that takes their place, recorded already.
 
     Raises:
         InvalidInputError: when nothing is believed from one of them.
@@ -86,5 +92,10 @@ def close_replaced(connection: Connection, source: str, replaces: Collection[str
         ).rowcount
         if rows == 0:
             raise InvalidInputError(f"nothing is loaded from {name!r}: check --replaces")
+        connection.execute(
+            "UPDATE oco.ingestion_batches SET replaced_by = %s WHERE source = %s "
+            "AND source_partition = %s AND status IN ('loaded', 'unchanged') AND id <> %s",
+            [batch, source, name, batch],
+        )
         closed += rows
     return closed

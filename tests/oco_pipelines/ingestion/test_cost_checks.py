@@ -1,9 +1,12 @@
 import csv
 import io
 from decimal import Decimal
+from pathlib import Path
+from typing import LiteralString
 
 from oco_pipelines.ingestion import cost_checks
 from oco_pipelines.ingestion.focus_file import load_focus_file
+from oco_warehouse import migrations
 from oco_warehouse.database import Warehouse
 
 GOOD = {
@@ -26,6 +29,12 @@ GOOD = {
     "ResourceId": "r",
     "Tags": '{"team": "data"}',
 }
+
+REPLACED: LiteralString = """
+    SELECT old.source_partition AS old, new.source_partition AS new
+    FROM oco.ingestion_batches AS old
+    JOIN oco.ingestion_batches AS new ON new.id = old.replaced_by
+"""
 
 
 def focus(*changes: dict[str, str]) -> bytes:
@@ -65,3 +74,38 @@ def test_a_partition_that_was_replaced_is_no_problem(warehouse: Warehouse) -> No
     load_focus_file(warehouse, "b.csv", content, replaces=["a.csv"])
     assert cost_checks.control_totals(warehouse) == []
     assert [row["charges"] for row in cost_checks.totals_by_provider(warehouse)] == [2]
+
+
+def test_checks_see_that_every_row_of_a_file_is_gone(warehouse: Warehouse) -> None:
+    load_focus_file(warehouse, "a.csv", focus({}))
+    warehouse.execute("DELETE FROM oco.cloud_costs")
+    assert "a.csv: billed_cost USD: read 1.5, accepted 1.5, rejected 0, loaded 0" in (
+        cost_checks.control_totals(warehouse)
+    )
+
+
+def test_a_replaced_partition_must_stay_empty_until_it_is_loaded_again(
+    warehouse: Warehouse,
+) -> None:
+    load_focus_file(warehouse, "a.csv", focus({}))
+    load_focus_file(warehouse, "b.csv", focus({}), replaces=["a.csv"])
+    warehouse.execute("UPDATE oco.cloud_costs SET valid_to = NULL WHERE source_partition = 'a.csv'")
+    assert len(cost_checks.control_totals(warehouse)) == 4
+    warehouse.execute("UPDATE oco.cloud_costs SET valid_to = now() WHERE valid_to IS NULL")
+    load_focus_file(warehouse, "a.csv", focus({"ResourceId": "other"}), replaces=[])
+    assert {line[:5] for line in cost_checks.control_totals(warehouse)} == {"b.csv"}
+
+
+def test_the_migration_finds_what_was_replaced_before_it_was_recorded(
+    warehouse: Warehouse,
+) -> None:
+    load_focus_file(warehouse, "a.csv", focus({}))
+    load_focus_file(warehouse, "c.csv", focus({"ResourceId": "c"}))
+    load_focus_file(warehouse, "b.csv", focus({}), replaces=["a.csv"])
+    load_focus_file(warehouse, "d.csv", focus({"ResourceId": "d"}))
+    recorded = warehouse.query(REPLACED)
+    warehouse.execute("UPDATE oco.ingestion_batches SET replaced_by = NULL")
+    script = Path(migrations.__file__).parent / "versions" / "0009_review.sql"
+    warehouse.execute("UPDATE" + script.read_text().partition("UPDATE")[2])
+    assert warehouse.query(REPLACED) == recorded
+    assert [row["new"] for row in recorded] == ["b.csv"]
