@@ -131,6 +131,21 @@ class Settings(BaseModel):
         alias="OCO_OPENAI_BASE_URL",
         description="Where calls to /api/v1/proxy/openai are forwarded",
     )
+    anthropic_base_url: HttpUrl = Field(
+        "https://api.anthropic.com",
+        alias="OCO_ANTHROPIC_BASE_URL",
+        description="Where calls to /api/v1/proxy/anthropic are forwarded",
+    )
+    gemini_base_url: HttpUrl = Field(
+        "https://generativelanguage.googleapis.com",
+        alias="OCO_GEMINI_BASE_URL",
+        description="Where calls to /api/v1/proxy/gemini are forwarded",
+    )
+    providers_file: Path | None = Field(
+        None,
+        alias="OCO_PROVIDERS",
+        description="JSON file of further providers, each with a dialect and a base_url",
+    )
     budget_failure_mode: Literal["closed", "open"] = Field(
         "closed",
         alias="OCO_BUDGET_FAILURE_MODE",

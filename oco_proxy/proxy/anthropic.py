@@ -18,7 +18,6 @@ from oco_proxy.proxy.request_body import (
     MAX_CONTEXT_TOKENS,
     MAX_OUTPUT_TOKENS,
     STORED_INPUT_TOKENS,
-    TEMPLATE_TOKENS,
     TOOL_USES,
     RequestShape,
     decode_request,
@@ -36,6 +35,8 @@ UNBILLED: Final = frozenset(
 
 # Tools that the caller runs itself: these and those without a type.
 _CLIENT_TOOLS: Final = ("bash_", "computer_", "custom", "memory_", "text_editor_")
+# System prompts that Anthropic adds for tools and thinking; the largest documented one is 735.
+_TEMPLATE_TOKENS: Final = 1000
 # A delta's own JSON around its text, and the bytes of a token of running text.
 _DELTA_BYTES: Final = 32
 _BYTES_PER_TOKEN: Final = 4
@@ -291,8 +292,7 @@ def read_shape(path: str, body: bytes, image_token_bound: int) -> RequestShape:
         if tool.type is not None and not tool.type.startswith(_CLIENT_TOOLS)
     ]
     media = _Media()
-    if b'"source"' in body:
-        media.read(fields.messages)
+    media.read(fields.messages)
     adds_input = (
         bool(served)
         or media.stored
@@ -301,7 +301,7 @@ def read_shape(path: str, body: bytes, image_token_bound: int) -> RequestShape:
             for part in (fields.mcp_servers, fields.container, fields.context_management)
         )
     )
-    bound = len(body) - media.embedded + TEMPLATE_TOKENS + media.images * image_token_bound
+    bound = len(body) - media.embedded + _TEMPLATE_TOKENS + media.images * image_token_bound
     if adds_input:
         bound = max(bound, STORED_INPUT_TOKENS)
     tier = fields.speed if fields.speed not in {None, "standard"} else fields.service_tier

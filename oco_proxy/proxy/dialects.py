@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from oco_proxy.proxy import openai
+from oco_proxy.proxy import anthropic, gemini, gemini_request, openai
 from oco_proxy.proxy.metering import Meter, Silent
 from oco_proxy.proxy.providers import Provider
+from oco_proxy.proxy.request_body import RequestShape
+from oco_proxy.proxy.request_body import read_shape as read_openai_shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +18,9 @@ class Dialect:
     Attributes:
         endpoint_of: path without its provider → the endpoint's name in `api_requests`.
         metered: endpoints whose answers say what was used.
-        unbilled: first parts of endpoints that are free, whatever the method.
+        unbilled: endpoints, or first parts of endpoints, that are free, whatever the method.
         asks_for_usage: endpoints whose streams carry usage only when the request says so.
+        read_shape: (path, body, tokens of an image) → what the request of a metered endpoint asks.
     """
 
     endpoint_of: Callable[[str], str]
@@ -26,6 +29,7 @@ class Dialect:
     asks_for_usage: frozenset[str]
     body_meter: Callable[[], Meter]
     stream_meter: Callable[[], Meter]
+    read_shape: Callable[[str, bytes, int], RequestShape]
 
 
 _DIALECTS: Final = {
@@ -36,7 +40,26 @@ _DIALECTS: Final = {
         asks_for_usage=openai.ASKS_FOR_USAGE,
         body_meter=openai.BodyMeter,
         stream_meter=openai.StreamMeter,
-    )
+        read_shape=lambda _path, body, image_bound: read_openai_shape(body, image_bound),
+    ),
+    "anthropic": Dialect(
+        endpoint_of=openai.endpoint_of,
+        metered=anthropic.METERED,
+        unbilled=anthropic.UNBILLED,
+        asks_for_usage=frozenset(),
+        body_meter=anthropic.BodyMeter,
+        stream_meter=anthropic.StreamMeter,
+        read_shape=anthropic.read_shape,
+    ),
+    "gemini": Dialect(
+        endpoint_of=gemini.endpoint_of,
+        metered=gemini.METERED,
+        unbilled=gemini.UNBILLED,
+        asks_for_usage=frozenset(),
+        body_meter=gemini.BodyMeter,
+        stream_meter=gemini.StreamMeter,
+        read_shape=gemini_request.read_shape,
+    ),
 }
 
 
@@ -53,7 +76,16 @@ def is_metered(provider: Provider, endpoint: str, method: str) -> bool:
 def is_billed(provider: Provider, endpoint: str, method: str) -> bool:
     """False for calls that a provider never bills: reads, deletions, and its free endpoints."""
     unbilled = _DIALECTS[provider.dialect].unbilled
-    return method == "POST" and endpoint.split(".", 1)[0] not in unbilled
+    return method == "POST" and unbilled.isdisjoint((endpoint, endpoint.split(".", 1)[0]))
+
+
+def read_shape(provider: Provider, path: str, body: bytes) -> RequestShape:
+    """What a request of a metered endpoint asks for.
+
+    Raises:
+        InvalidInputError: when the body is not what the dialect expects.
+    """
+    return _DIALECTS[provider.dialect].read_shape(path, body, provider.image_token_bound)
 
 
 def asks_for_usage(provider: Provider, endpoint: str) -> bool:

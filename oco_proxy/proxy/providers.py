@@ -14,6 +14,8 @@ from typing import Final, Literal
 
 from oco_warehouse.settings import Settings
 
+DialectName = Literal["openai", "anthropic", "gemini"]
+
 _SNAPSHOT_DATE: Final = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{8})$")
 
 
@@ -28,7 +30,7 @@ class Provider:
     """
 
     name: str
-    dialect: Literal["openai"]
+    dialect: DialectName
     base_url: str
     default_output_bound: int
     image_token_bound: int
@@ -45,7 +47,11 @@ class Provider:
 def load_providers(settings: Settings) -> dict[str, Provider]:
     """All providers by name, with the addresses that the settings give them."""
     text = resources.files("oco_proxy.proxy").joinpath("providers.json").read_text("utf-8")
-    addresses = {"openai": settings.openai_base_url}
+    addresses = {
+        "openai": settings.openai_base_url,
+        "anthropic": settings.anthropic_base_url,
+        "gemini": settings.gemini_base_url,
+    }
     return {
         name: Provider(name=name, base_url=addresses[name], **row)
         for name, row in json.loads(text).items()

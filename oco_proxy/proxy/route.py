@@ -21,7 +21,7 @@ from oco_proxy.proxy.identity import InvalidToken, identify, read_tags
 from oco_proxy.proxy.providers import Provider
 from oco_proxy.proxy.refusals import Refusal, over_budget, rate_limited
 from oco_proxy.proxy.relay import Call, relay
-from oco_proxy.proxy.request_body import RequestShape, ask_for_usage, read_shape
+from oco_proxy.proxy.request_body import RequestShape, ask_for_usage
 from oco_proxy.proxy.settlement import BYTES_PER_TOKEN, CallFacts
 from oco_proxy.router.plan import OFF, ROUTE_HEADER, plan
 from oco_proxy.services import Services
@@ -305,7 +305,7 @@ def _shape(target: Target, headers: RawHeaders, body: bytes) -> RequestShape | N
             "unsupported_content_encoding",
             "Send the request body uncompressed: the gateway reads the model and the limits in it.",
         )
-    return read_shape(body, target.provider.image_token_bound)
+    return dialects.read_shape(target.provider, target.path, body)
 
 
 async def _read_body(receive: Any, headers: RawHeaders, limit: int) -> bytes:
