@@ -12,7 +12,12 @@ from oco_cli.connect import connect
 from oco_pipelines.ingestion.cost_load import LoadResult
 from oco_pipelines.ingestion.focus_file import load_focus_file
 from oco_pipelines.ingestion.focus_normalise import COST_COLUMNS, Normalised, Totals, add_totals
-from oco_warehouse.errors import ConflictError, InvalidInputError
+from oco_warehouse.errors import (
+    ConflictError,
+    InvalidInputError,
+    WarehouseError,
+    WarehouseUnreachable,
+)
 
 _ENDINGS: Final = (".csv", ".csv.gz", ".parquet")
 _SHOWN_REJECTS: Final = 10
@@ -59,7 +64,9 @@ def import_focus(
                     warehouse, partition, file.read_bytes(), ignore=ignore_column, replaces=replaces
                 )
                 done.append((partition, *loaded))
-            except (InvalidInputError, ConflictError) as error:
+            except WarehouseUnreachable:
+                raise
+            except (InvalidInputError, ConflictError, WarehouseError) as error:
                 # One bad file of a folder must not keep the others out.
                 failed.append(str(error))
             progress.advance(task)

@@ -6,12 +6,14 @@ it can be repeated, in any order, and two loads of one partition wait for each o
 """
 
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Final, Literal
 from uuid import UUID, uuid4
 
+import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
@@ -76,11 +78,12 @@ def load(
     Raises:
         InvalidInputError: when no row can be loaded, or an exchange rate is missing.
         ConflictError: when charges are loaded already under other partitions, or contain one.
-        WarehouseError: when the totals after the load are not those of the file.
+        WarehouseError: when the totals after the load are not those of the file, or PostgreSQL
+            refuses a value of it.
     """
     try:
         check_whole(normalised, partition)
-        with warehouse.transaction() as connection:
+        with _refusals_named(partition), warehouse.transaction() as connection:
             return _Load(connection, normalised, source, partition).run(
                 content_hash, run_id, replaces
             )
@@ -103,6 +106,15 @@ def check_whole(normalised: Normalised, partition: str) -> None:
         raise InvalidInputError(f"{partition}: {_why_nothing(normalised)}")
 
 
+@contextmanager
+def _refusals_named(partition: str) -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        reason = error.diag.message_primary or " ".join(str(error).split()) or type(error).__name__
+        raise WarehouseError(f"{partition}: PostgreSQL refused the load: {reason}") from error
+
+
 def record_failure(
     warehouse: Warehouse,
     source: str,
@@ -116,7 +128,8 @@ def record_failure(
         "INSERT INTO oco.ingestion_batches "
         "(source, source_partition, content_hash, status, run_id, error, finished_at) "
         "VALUES (%s, %s, %s, 'failed', %s, %s, clock_timestamp())",
-        [source, partition, content_hash, run_id, error],
+        # A message may quote a file, and a file may hold what PostgreSQL cannot keep.
+        [source, partition, content_hash, run_id, error.replace("\0", "")],
     )
 
 

@@ -131,7 +131,7 @@ def normalise(table: SourceTable) -> Normalised:
         try:
             row = _convert(raw, cache)
         except InvalidInputError as error:
-            values = {name: value for name, value in raw.items() if value is not None}
+            values = {name: _storable(text) for name, text in raw.items() if text is not None}
             rejected.append(Rejected(number, str(error), values))
             continue
         row["row_hash"] = digest = _row_hash(row)
@@ -184,6 +184,8 @@ def _convert(raw: Mapping[str, str | None], cache: dict[tuple[Kind, str], Any]) 
         column = COLUMNS[name]
         if text is None:
             continue
+        if "\0" in text:
+            raise InvalidInputError(f"{name} holds a NUL character, which PostgreSQL cannot keep")
         row[column.column] = text if column.kind == "text" else _read(name, text, cache)
     _judge(row)
     row["tags"] = row["tags"] or "{}"
@@ -238,8 +240,13 @@ def _costs_of(
     rows: Iterable[Mapping[str, str | None]],
 ) -> Iterator[tuple[str, list[str | None]]]:
     for row in rows:
-        currency = row.get("BillingCurrency") or _UNKNOWN_CURRENCY
+        currency = _storable(row.get("BillingCurrency") or _UNKNOWN_CURRENCY)
         yield currency, [_readable(row.get(name)) for name in COSTS]
+
+
+def _storable(text: str) -> str:
+    """A text as PostgreSQL can keep it: NUL as its symbol."""
+    return text.replace("\0", "\N{SYMBOL FOR NULL}")
 
 
 def _readable(text: str | None) -> str | None:

@@ -17,6 +17,8 @@ _INSTANT: Final = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?"
     r"\s*(Z|UTC|[+-]\d{2}(?::?\d{2})?)?"
 )
+# JSON can escape what no text in PostgreSQL, nor UTF-8, can hold.
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 
 
 def read_amount(text: str) -> str:
@@ -83,6 +85,8 @@ def read_object(text: str) -> str:
             parsed = {pair["key"]: pair.get("value") for pair in parsed}
         if isinstance(parsed, dict):
             values = {str(key): _text(value) for key, value in parsed.items()}
+            if any(_UNSTORABLE.search(text) for pair in values.items() for text in pair):
+                raise InvalidInputError("an escaped NUL or half character cannot be kept")
             return json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     raise InvalidInputError(f"{text[:60]!r} is not a JSON object")
 

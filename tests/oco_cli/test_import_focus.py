@@ -1,9 +1,11 @@
 """`oco import focus` as a person runs it."""
 
+import csv
 import gzip
 import subprocess
 from collections.abc import Callable
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,24 @@ def test_a_bad_file_of_a_folder_is_named_and_the_others_are_loaded(
     done = oco("import", "focus", bill.parent)
     assert done.returncode == 1
     assert "broken.csv: unknown column" in done.stderr
+    assert "1 of 2 files were not loaded" in done.stderr
+    assert state(warehouse)[0] > 100
+
+
+def test_a_file_that_postgresql_refuses_does_not_keep_the_others_out(
+    oco: Run, warehouse: Warehouse, bill: Path
+) -> None:
+    header, first, *_ = bill.read_text().splitlines()
+    rows = list(csv.DictReader([header, first]))
+    # Too long, and too random to be compressed, for the index over resources.
+    rows[0]["ResourceId"] = "".join(sha256(bytes([n])).hexdigest() for n in range(200))
+    with (bill.parent / "a-refused.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    done = oco("import", "focus", bill.parent)
+    assert done.returncode == 1
+    assert "a-refused.csv: PostgreSQL refused the load: " in done.stderr
     assert "1 of 2 files were not loaded" in done.stderr
     assert state(warehouse)[0] > 100
 

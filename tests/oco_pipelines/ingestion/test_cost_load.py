@@ -2,6 +2,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from oco_pipelines.ingestion import cost_checks
 from oco_pipelines.ingestion.focus_file import load_focus_file
 from oco_warehouse.database import Warehouse
-from oco_warehouse.errors import ConflictError, InvalidFileError, InvalidInputError
+from oco_warehouse.errors import ConflictError, InvalidFileError, InvalidInputError, WarehouseError
 
 Charge = dict[str, str | None]
 MakeCharge = Callable[..., Charge]
@@ -197,3 +198,35 @@ def test_a_restatement_after_a_corrected_rate_holds_one_rate_only(
     load_focus_file(warehouse, "a.csv", make_csv(first, second))
     assert [row["cost_usd"] for row in current(warehouse)] == [Decimal("4.5")] * 2
     assert cost_checks.currencies(warehouse) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ServiceName", "E\0C2"),
+        ("BillingCurrency", "U\0D"),
+        ("BilledCost", "1\0"),
+        ("Tags", '{"team": "\\u0000"}'),
+        ("Tags", '{"\\ud800": "x"}'),
+    ],
+)
+def test_a_row_with_a_character_that_cannot_be_kept_is_rejected_and_the_rest_is_loaded(
+    warehouse: Warehouse, make_charge: MakeCharge, make_csv: MakeCsv, name: str, value: str
+) -> None:
+    content = make_csv(make_charge(), make_charge(**{name: value}))
+    load_focus_file(warehouse, "a.csv", content)
+    [row] = warehouse.query("SELECT row_number, reason, raw FROM oco.rejected_rows")
+    assert row["row_number"] == 2 and row["reason"].startswith(name)
+    assert row["raw"][name] == value.replace("\0", "␀")
+    assert billed(warehouse) == Decimal("1.5")
+
+
+def test_what_postgresql_refuses_is_one_line_that_names_the_file_and_is_remembered(
+    warehouse: Warehouse, make_charge: MakeCharge, make_csv: MakeCsv
+) -> None:
+    # Too long, and too random to be compressed, for the index over resources.
+    long = "".join(sha256(bytes([n])).hexdigest() for n in range(200))
+    with pytest.raises(WarehouseError, match=r"^a\.csv: PostgreSQL refused the load: .*index"):
+        load_focus_file(warehouse, "a.csv", make_csv(make_charge(ResourceId=long)))
+    [batch] = warehouse.query("SELECT status, error FROM oco.ingestion_batches")
+    assert batch["status"] == "failed" and "index" in batch["error"]

@@ -14,6 +14,7 @@ from oco_pipelines.ingestion.focus_values import (
 )
 from oco_warehouse.errors import InvalidInputError
 
+storable = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 amounts = st.decimals(min_value=-(10**15), max_value=10**15, places=15, allow_nan=False)
 
 
@@ -69,7 +70,7 @@ def test_a_negative_or_impossible_date_is_refused(text: str) -> None:
         read_instant(text)
 
 
-@given(st.dictionaries(st.text(), st.text(), max_size=5))
+@given(st.dictionaries(storable, storable, max_size=5))
 def test_an_object_reads_alike_as_json_and_as_pairs(tags: dict[str, str]) -> None:
     pairs = [{"key": key, "value": value} for key, value in tags.items()]
     assert read_object(json.dumps(tags)) == read_object(json.dumps(pairs))
@@ -80,7 +81,10 @@ def test_an_object_without_its_braces_is_read_as_azure_writes_it() -> None:
     assert read_object('"team": "search","env": "prod"') == '{"env":"prod","team":"search"}'
 
 
-@pytest.mark.parametrize("text", ["team=search", "[1, 2]", '"team"', "{"])
+@pytest.mark.parametrize(
+    "text",
+    ["team=search", "[1, 2]", '"team"', "{", '{"a": "\\u0000"}', '{"\\udfff": ""}'],
+)
 def test_what_is_no_object_is_refused(text: str) -> None:
     with pytest.raises(InvalidInputError):
         read_object(text)
