@@ -159,9 +159,10 @@ def unfinished_backups(
     """One run at a time, and only while something is unfinished."""
     from oco_pipelines.resilience.store import count_unfinished
 
-    if kubernetes.open() is None:
+    gateway = kubernetes.open()
+    if gateway is None:
         return SkipReason(NO_CLUSTER)
-    if not count_unfinished(warehouse.open()):
+    if not count_unfinished(warehouse.open(), gateway.clusters()):
         return SkipReason("every backup has ended")
     for job in (watch_backups.name, protect.name):
         if context.instance.get_runs(RunsFilter(job_name=job, statuses=_LIVE), limit=1):

@@ -200,14 +200,21 @@ def _keep_state(connection: Connection, state: BackupState, problem: str, now: d
     return record
 
 
-def count_unfinished(warehouse: Warehouse) -> int:
-    """Backups that exist and have not ended."""
+def count_unfinished(warehouse: Warehouse, clusters: Collection[str]) -> int:
+    """Backups that exist, have not ended, and that `backup_records` would look at.
+
+    Args:
+        warehouse: where from.
+        clusters: the configured ones. Others, and those of no policy, nobody looks at: a backup
+            that was left unfinished there stays so.
+    """
     rows = warehouse.query(
         """
         SELECT count(*) AS unfinished FROM oco.backup_records
         WHERE backup_uid IS NOT NULL AND vanished_at IS NULL AND phase <> ALL(%s)
+          AND cluster = ANY(%s) AND cluster IN (SELECT cluster FROM oco.dr_policies)
         """,
-        [_ENDED],
+        [_ENDED, list(clusters)],
     )
     count: int = rows[0]["unfinished"]
     return count

@@ -146,23 +146,41 @@ def test_disabled_or_unreachable_policies_are_not_due(
     assert isinstance(skipped, SkipReason) and skipped.skip_message == NO_CLUSTER
 
 
-@pytest.mark.parametrize(("phase", "asked"), [("InProgress", True), ("Completed", False)])
-def test_backups_are_followed_only_while_one_is_unfinished(
-    warehouse: Warehouse, tmp_path: Path, phase: str, asked: bool
+@pytest.mark.parametrize(
+    ("where", "phase", "asked"),
+    [
+        ("standin", "InProgress", True),
+        ("standin", "Completed", False),
+        ("removed", "InProgress", False),
+        ("without-policy", "InProgress", False),
+    ],
+)
+def test_backups_are_followed_only_while_one_that_can_be_seen_is_unfinished(
+    warehouse: Warehouse,
+    cluster: StandinCluster,
+    make_policy: Callable[..., DrPolicy],
+    where: str,
+    phase: str,
+    asked: bool,
 ) -> None:
+    make_policy("a")
+    make_policy("b", cluster="removed")
+    config = yaml.safe_load(cluster.kubeconfig.read_text())
+    config["contexts"].append({**config["contexts"][0], "name": "without-policy"})
+    cluster.kubeconfig.write_text(yaml.safe_dump(config))
     warehouse.execute(
         """
         INSERT INTO oco.backup_records (cluster, backup_name, backup_uid, phase)
-        VALUES ('c', 'b', 'u', %s)
+        VALUES (%s, 'b', 'u', %s)
         """,
-        [phase],
+        [where, phase],
     )
     with DagsterInstance.ephemeral() as instance:
         context = build_sensor_context(
             instance=instance,
             resources={
                 "warehouse": WarehouseResource(database_url=warehouse.url),
-                "kubernetes": KubernetesResource(kubeconfig=str(tmp_path / "any")),
+                "kubernetes": KubernetesResource(kubeconfig=str(cluster.kubeconfig)),
             },
         )
         assert isinstance(unfinished_backups(context), RunRequest) == asked
