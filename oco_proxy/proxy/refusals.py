@@ -15,6 +15,7 @@ import msgspec
 from oco_proxy.budget.admission import BudgetExceeded, RateLimited
 from oco_proxy.middleware.problems import problem_body
 from oco_proxy.proxy.headers import RawHeaders
+from oco_proxy.proxy.providers import DialectName
 from oco_warehouse.money import format_usd
 
 _TITLES: Final = {
@@ -28,6 +29,29 @@ _TITLES: Final = {
     503: "Not available",
     504: "The provider did not answer in time",
 }
+# What a provider's SDK expects beside the status, by status.
+_ANTHROPIC_TYPES: Final = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    415: "invalid_request_error",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+}
+_GOOGLE_STATUSES: Final = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    404: "NOT_FOUND",
+    413: "INVALID_ARGUMENT",
+    415: "INVALID_ARGUMENT",
+    429: "RESOURCE_EXHAUSTED",
+    502: "INTERNAL",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+_ERROR_INFO: Final = "type.googleapis.com/google.rpc.ErrorInfo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +83,15 @@ class Refusal(Exception):
             headers.append((b"x-should-retry", b"true" if self.retry else b"false"))
         return headers
 
-    def body(self, shape: Literal["oco", "provider"], request_id: str) -> tuple[str, bytes]:
-        """(content type, body) of the answer."""
+    def body(
+        self,
+        shape: Literal["oco", "provider"],
+        request_id: str,
+        dialect: DialectName = "openai",
+    ) -> tuple[str, bytes]:
+        """(content type, body) of the answer; `dialect` says whose shape the provider's is."""
         if shape == "provider":
-            error = {
-                "message": self.message,
-                "type": self.code,
-                "code": self.code,
-                "param": None,
-                **self.fields,
-            }
-            return "application/json", msgspec.json.encode({"error": error})
+            return "application/json", msgspec.json.encode(self._as_provider(dialect))
         if self.status == 429:
             return "application/json", msgspec.json.encode(
                 {"error": self.code, **self.fields, "message": self.message}
@@ -82,6 +104,32 @@ class Refusal(Exception):
             request_id=request_id,
             extra=self.fields,
         )
+
+    def _as_provider(self, dialect: DialectName) -> dict[str, Any]:
+        if dialect == "anthropic":
+            kind = _ANTHROPIC_TYPES.get(self.status, "api_error")
+            return {
+                "type": "error",
+                "error": {
+                    "type": kind,
+                    "message": self.message,
+                    "code": self.code,
+                    **self.fields,
+                },
+            }
+        if dialect == "gemini":
+            details = {"@type": _ERROR_INFO, "reason": self.code.upper(), "domain": "oco"}
+            metadata = {name: str(value) for name, value in self.fields.items()}
+            return {
+                "error": {
+                    "code": self.status,
+                    "message": self.message,
+                    "status": _GOOGLE_STATUSES.get(self.status, "UNKNOWN"),
+                    "details": [{**details, "metadata": metadata}],
+                }
+            }
+        named = {"message": self.message, "type": self.code, "code": self.code, "param": None}
+        return {"error": {**named, **self.fields}}
 
 
 def over_budget(error: BudgetExceeded, now: datetime) -> Refusal:

@@ -18,7 +18,7 @@ from oco_proxy.middleware.problems import place_of
 from oco_proxy.proxy import dialects
 from oco_proxy.proxy.headers import REQUEST_ID, RawHeaders, for_upstream, header
 from oco_proxy.proxy.identity import InvalidToken, identify, read_tags
-from oco_proxy.proxy.providers import Provider
+from oco_proxy.proxy.providers import DialectName, Provider
 from oco_proxy.proxy.refusals import Refusal, over_budget, rate_limited
 from oco_proxy.proxy.relay import Call, relay
 from oco_proxy.proxy.request_body import RequestShape, ask_for_usage
@@ -122,6 +122,7 @@ class ProxyRoute:
             metered=target.metered,
             billed=dialects.is_billed(target.provider, target.endpoint, method),
             gateway_id=services.spool.gateway_id,
+            price_provider=target.provider.price_provider,
         )
         asked = None
         if shape is not None and services.settings.stream_usage and _lacks_usage(target, shape):
@@ -142,9 +143,8 @@ class ProxyRoute:
         return call
 
     def _target(self, scope: Any, method: str) -> Target:
-        raw: bytes = scope.get("raw_path") or scope["path"].encode()
-        name, _, path = raw[len(_RAW_PREFIX) :].partition(b"/")
-        provider = self._services.providers.get(name.decode("latin-1"))
+        name, text = _provider_and_path(scope)
+        provider = self._services.providers.get(name)
         if provider is None:
             known = ", ".join(sorted(self._services.providers))
             raise Refusal(
@@ -154,7 +154,6 @@ class ProxyRoute:
                 f"Paths look like {PREFIX}/openai/v1/chat/completions.",
                 {"providers": sorted(self._services.providers)},
             )
-        text = path.decode("latin-1")
         query = scope.get("query_string", b"").decode("latin-1")
         url = f"{provider.base_url}/{text}" + (f"?{query}" if query else "")
         endpoint = dialects.endpoint_of(provider, text)
@@ -237,7 +236,10 @@ class ProxyRoute:
     def _worst_of(self, call: Call, shape: RequestShape) -> int | None:
         most: int | None = None
         for prices in self._services.prices.table.possible(
-            call.provider.name, shape.model, call.facts.arrived_at, shape.service_tier
+            call.provider.price_provider or call.provider.name,
+            shape.model,
+            call.facts.arrived_at,
+            shape.service_tier,
         ):
             output = (
                 0 if call.facts.endpoint == "embeddings" else _output_bound(call, shape, prices)
@@ -248,9 +250,16 @@ class ProxyRoute:
             most = max(most or 0, to_nano(worst))
         return most
 
+    def _dialect(self, scope: Any) -> DialectName:
+        """Whose shape of an error the caller's SDK reads."""
+        provider = self._services.providers.get(_provider_and_path(scope)[0])
+        return provider.dialect if provider is not None else "openai"
+
     async def _refuse(self, refusal: Refusal, request_id: str, scope: Any, send: Any) -> None:
         self._services.metrics.refused(refusal.code)
-        content_type, body = refusal.body(self._services.settings.error_shape, request_id)
+        content_type, body = refusal.body(
+            self._services.settings.error_shape, request_id, self._dialect(scope)
+        )
         headers = [
             *refusal.headers(content_type),
             (b"content-length", str(len(body)).encode()),
@@ -269,6 +278,12 @@ class ProxyRoute:
                 {"type": "http.response.start", "status": refusal.status, "headers": headers}
             )
             await send({"type": "http.response.body", "body": body})
+
+
+def _provider_and_path(scope: Any) -> tuple[str, str]:
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    name, _, path = raw[len(_RAW_PREFIX) :].partition(b"/")
+    return name.decode("latin-1"), path.decode("latin-1")
 
 
 def _scopes(facts: CallFacts) -> list[tuple[str, str]]:

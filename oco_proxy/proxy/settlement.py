@@ -1,6 +1,6 @@
 """How a call ended becomes its row: pure, so that every ending can be tried in a test."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -29,6 +29,7 @@ class CallFacts:
     Attributes:
         metered: the endpoint is billed by usage that the gateway reads.
         billed: the call can cost anything at all.
+        price_provider: whose prices hold, where these are another provider's; else empty.
     """
 
     request_id: str
@@ -41,6 +42,7 @@ class CallFacts:
     metered: bool
     billed: bool
     gateway_id: str
+    price_provider: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +135,24 @@ def _judge(
         return None, UNPRICED
     usage = metered.usage
     status: CostStatus = "exact"
-    if usage is None:
+    if usage is None or not metered.usage_is_final:
         status = "partial" if ending.cut else "estimated"
-        output = metered.output_events
-        if not facts.shape.stream:
-            output = ending.answer_bytes // BYTES_PER_TOKEN
-        usage = Usage(facts.shape.input_bound // BYTES_PER_TOKEN, output)
-    found = prices.find(facts.provider, names, facts.arrived_at, tier)
+        usage = _estimate(facts.shape, ending, metered)
+    found = prices.find(facts.price_provider or facts.provider, names, facts.arrived_at, tier)
     return usage, price_usage(found, usage, status)
+
+
+def _estimate(shape: RequestShape, ending: Ending, metered: Metered) -> Usage:
+    """What was used, as far as sizes and counts that were still growing tell."""
+    output = metered.output_events
+    if not shape.stream:
+        output = ending.answer_bytes // BYTES_PER_TOKEN
+    if shape.output_limit is not None:
+        output = min(output, shape.output_limit)
+    so_far = metered.usage
+    if so_far is None:
+        return Usage(shape.input_bound // BYTES_PER_TOKEN, output)
+    return replace(so_far, output_tokens=max(output, so_far.output_tokens or 0))
 
 
 def _clean(name: str) -> str:
