@@ -12,10 +12,10 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test check fmt docs lock clean
+.PHONY: help up demo test check fmt docs lock clean storm chaos
 
 help: ## Say what each target does
-	@grep -hE '^[a-z-]+%?:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z -]+%?:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 up: $(STAMP) ## Start the whole platform; Ctrl-C stops it
 	@$(BIN)/oco up
@@ -42,6 +42,9 @@ docs: $(STAMP) ## Write the generated pages of docs/
 
 bench-%: $(STAMP) ## Run one benchmark, as in `make bench-gateway JSON=FILE`
 	$(BIN)/python -m benchmarks.$(subst -,_,$*) $(if $(JSON),--json $(JSON))
+
+storm chaos: $(STAMP) ## Break things under load and count (JSON=FILE writes the figures)
+	$(BIN)/python -m tests.faults.$@ $(if $(JSON),--json $(JSON))
 
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-strip-extras \
 	--no-emit-index-url --no-header -q

@@ -24,7 +24,7 @@ from oco_proxy.budget.limits import Claim, Limits, Scope
 from oco_proxy.budget.rates import LocalRates, RateClaim
 from oco_proxy.budget.scripts import Scripts, Verdict, keys_expire_at, posting_keys
 from oco_proxy.budget.spending import current_spend
-from oco_warehouse.errors import OpenCloudOpsError
+from oco_warehouse.errors import InvalidInputError, OpenCloudOpsError
 from oco_warehouse.money import from_nano, to_nano
 from oco_warehouse.records import RequestRecord
 
@@ -130,6 +130,7 @@ class BudgetKeeper:
         self._was_gone = False
         # Telling holds and ending them must not overtake each other.
         self._telling = asyncio.Lock()
+        self._told_spent: dict[str, tuple[datetime, Decimal]] = {}
         self._unposted: deque[_Posting] = deque(maxlen=_MAX_UNPOSTED)
 
     @property
@@ -326,11 +327,24 @@ class BudgetKeeper:
         while True:
             try:
                 await self.limits.refresh(self._pool)
+                await self._tell_spent()
                 if not self._was_gone and await self._fallback.others_without_redis():
                     self._rest(_OthersWithoutRedis())
             except _POSTGRES_GONE as error:
                 _log.warning("budgets_not_refreshed", reason=type(error).__name__)
             await asyncio.sleep(REFRESH_SECONDS)
+
+    async def _tell_spent(self) -> None:
+        """Tell Redis what was spent without a call's record, as when a price became known late."""
+        for budget, period_start, spent in self.limits.spent:
+            if self._told_spent.get(budget.id) == (period_start, spent):
+                continue
+            self._told_spent[budget.id] = (period_start, spent)
+            try:
+                end = budget.period_at(period_start).end
+            except InvalidInputError:
+                continue  # the limits say in the log that it is not usable
+            await self.posted((), [Posted(budget.id, period_start, end, spent)])
 
     async def _beat_for_ever(self) -> None:
         extended = time.monotonic()

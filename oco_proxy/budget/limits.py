@@ -88,10 +88,15 @@ class Claim:
 
 
 class Limits:
-    """Hard budgets and rate limits by what they limit. `refresh` replaces all of them at once."""
+    """Hard budgets and rate limits by what they limit. `refresh` replaces all of them at once.
+
+    Attributes:
+        spent: what PostgreSQL says each budget has spent in the period that begins at a moment.
+    """
 
     def __init__(self) -> None:
         self._rates: dict[Scope, RateLimit] = {}
+        self.spent: list[tuple[Budget, datetime, Decimal]] = []
         self._by_scope: dict[Scope, tuple[Budget, ...]] = {}
         self._periods: dict[str, Period] = {}
         self.loaded = False
@@ -103,6 +108,11 @@ class Limits:
             f"SELECT {BUDGET_COLUMNS} FROM oco.budgets WHERE enabled AND enforcement = 'hard'"  # noqa: S608
         )
         self.replace(map(budget_from_row, rows), map(rate_limit_from_row, limits))
+        self.spent = [
+            (budget_from_row(row), row["period_start"], row["spent_usd"])
+            for row in rows
+            if row["period_start"] is not None
+        ]
 
     def replace(self, budgets: Iterable[Budget], limits: Iterable[RateLimit] = ()) -> None:
         """Take these instead of the known ones."""

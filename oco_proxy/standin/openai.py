@@ -1,4 +1,6 @@
-"""A stand-in for OpenAI: chat completions plain and streamed, embeddings, responses, models.
+"""A stand-in for providers: OpenAI's chat completions plain and streamed, embeddings and models.
+
+On `/v1/messages` it answers as Anthropic does, on `/v1beta` as Gemini does.
 
 Token counts are a pure function of the request, so a test can say what a call must cost. What goes
 wrong is asked for by the header `X-Standin`, a comma-separated list of:
@@ -23,6 +25,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import uvicorn
+
+from oco_proxy.standin import anthropic, gemini
 
 CREATED: Final = 1_760_000_000
 FINGERPRINT: Final = "fp_standin"
@@ -49,12 +53,14 @@ class Standin:
         url: address without a path, as `OCO_OPENAI_BASE_URL` takes it.
         seen: requests in the order of their arrival, at most `keep` of them.
         answered: calls whose answer was sent to its end.
+        arrived: calls that came whole.
     """
 
     url: str = ""
     seen: list[Seen] = field(default_factory=list)
     keep: int = 1000
     answered: int = 0
+    arrived: int = 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """The ASGI application."""
@@ -68,11 +74,12 @@ class Standin:
             body += message.get("body", b"")
             if not message.get("more_body"):
                 break
+        self.arrived += 1
         headers = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in scope["headers"]]
+        query = scope["query_string"].decode("latin-1")
         if len(self.seen) < self.keep:
-            query = scope["query_string"].decode("latin-1")
             self.seen.append(Seen(scope["method"], scope["path"], query, headers, body))
-        await _Answer(send, _knobs(dict(headers))).give(scope["path"], body)
+        await _Answer(send, _knobs(dict(headers))).give(scope["path"], query, body)
         self.answered += 1
 
 
@@ -112,10 +119,14 @@ class _Answer:
         self._send = send
         self._knobs = knobs
 
-    async def give(self, path: str, body: bytes) -> None:
+    async def give(self, path: str, query: str, body: bytes) -> None:
         await asyncio.sleep(float(self._knobs.get("delay", "0")))
         status = int(self._knobs.get("status", "200"))
-        if status >= 400:
+        if path.startswith("/v1/messages"):
+            await self._anthropic(path, body, status)
+        elif path.startswith("/v1beta/"):
+            await self._gemini(path, query, body, status)
+        elif status >= 400:
             error = {"message": "as you asked", "type": "standin", "param": None, "code": None}
             await self._json({"error": error}, status)
         elif path == "/v1/models":
@@ -176,6 +187,53 @@ class _Answer:
         if asked and usage is not None:
             await self._event({**head, "choices": [], "usage": usage})
         await self._part(b"data: [DONE]\n\n", more=True)
+        await self._part(b"", more=False)
+
+    async def _anthropic(self, path: str, body: bytes, status: int) -> None:
+        request = json.loads(body or b"{}")
+        if status >= 400:
+            await self._json(anthropic.error(status), status)
+        elif path != "/v1/messages":
+            await self._json(anthropic.other(path, request))
+        else:
+            output = completion_tokens(self._knobs, request.get("max_tokens"))
+            with_usage = "no-usage" not in self._knobs
+            if request.get("stream"):
+                events = anthropic.events(request, output, with_usage=with_usage)
+                await self._pieces(b"text/event-stream; charset=utf-8", list(events))
+            else:
+                await self._json(anthropic.message(request, output, with_usage=with_usage))
+
+    async def _gemini(self, path: str, query: str, body: bytes, status: int) -> None:
+        request = json.loads(body or b"{}")
+        model, _, method = path.rpartition("/")[2].partition(":")
+        config = request.get("generationConfig") or {}
+        output = completion_tokens(self._knobs, config.get("maxOutputTokens"))
+        with_usage = "no-usage" not in self._knobs
+        if status >= 400:
+            await self._json(gemini.error(status), status)
+        elif method == "generateContent":
+            await self._json(gemini.answer(request, model, output, with_usage=with_usage))
+        elif method == "streamGenerateContent":
+            pieces = gemini.pieces(request, model, output, with_usage=with_usage)
+            texts = [json.dumps(piece).encode() for piece in pieces]
+            if "alt=sse" in query:
+                events = [b"data: " + text + b"\r\n\r\n" for text in texts]
+                await self._pieces(b"text/event-stream", events)
+            else:
+                opened = [b"[" * (at == 0) + text + b"\n,\r\n" for at, text in enumerate(texts)]
+                opened[-1] = opened[-1].removesuffix(b",\r\n") + b"]"
+                await self._pieces(b"application/json; charset=UTF-8", opened)
+        else:
+            await self._json(gemini.other(method, request))
+
+    async def _pieces(self, content_type: bytes, pieces: list[bytes]) -> None:
+        await self._start(200, content_type)
+        for index, piece in enumerate(pieces):
+            await self._part(piece, more=True)
+            await asyncio.sleep(float(self._knobs.get("pause", "0")))
+            if "reset" in self._knobs and index >= len(pieces) // 2:
+                return
         await self._part(b"", more=False)
 
     async def _embeddings(self, request: dict[str, Any], body: bytes) -> None:

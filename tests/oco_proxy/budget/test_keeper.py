@@ -162,3 +162,20 @@ def test_an_answer_that_claims_absurd_amounts_does_not_take_redis_away(
         assert keeper.redis_answers
 
     run(warehouse, redis_url, work)
+
+
+def test_what_was_spent_without_a_record_is_heard_of(warehouse: Warehouse, redis_url: str) -> None:
+    async def work(gateways: Gateways) -> None:
+        keeper = await gateways.add("g")
+        await admit(keeper, "r1", 1)
+        keeper.settle("r1", 1 * NANO)
+        await gateways.record(keeper, "r1", 1)
+        # A price became known late: the pipelines moved the budget.
+        warehouse.execute("UPDATE oco.budgets SET spent_usd = spent_usd + 8")
+        await keeper.limits.refresh(gateways.pool)
+        await keeper._tell_spent()
+        with pytest.raises(BudgetExceeded):
+            await admit(keeper, "r2", 2)
+        await admit(keeper, "r3", 1)
+
+    run(warehouse, redis_url, work)
