@@ -2,7 +2,7 @@
 
 from dagster import Definitions
 
-from oco_pipelines.resilience import assets, sensors
+from oco_pipelines.resilience import assets, resuming, sensors
 from oco_warehouse.settings import Settings
 
 
@@ -16,8 +16,12 @@ def build(settings: Settings) -> Definitions:
             assets.backup_records,
             assets.backup_compliance,
         ],
-        jobs=[sensors.protect, sensors.watch_backups],
-        sensors=[sensors.dr_policy_due, sensors.unfinished_backups],
+        jobs=[sensors.protect, sensors.watch_backups, resuming.resume_recovery],
+        sensors=[
+            sensors.dr_policy_due,
+            sensors.unfinished_backups,
+            resuming.abandoned_plans,
+        ],
         schedules=[sensors.hourly_verdicts],
         resources={"kubernetes": assets.KubernetesResource(kubeconfig=kubeconfig)},
     )

@@ -1,17 +1,15 @@
 """What starts runs: due policies, unfinished backups, and the passing of time."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from dagster import (
     AssetSelection,
     DagsterInstance,
-    DagsterRunStatus,
     DefaultScheduleStatus,
     DefaultSensorStatus,
     RunConfig,
-    RunRecord,
     RunRequest,
     RunsFilter,
     ScheduleDefinition,
@@ -26,6 +24,7 @@ from oco_pipelines.resilience.assets import (
     BackupsConfig,
     KubernetesResource,
 )
+from oco_pipelines.resilience.runs import LIVE, next_run
 from oco_pipelines.resources import WarehouseResource
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import InvalidInputError
@@ -46,18 +45,6 @@ watch_backups = define_asset_job(
     AssetSelection.assets("backup_records", "backup_compliance"),
     description="Follows backups and judges their policies.",
 )
-_LIVE: Final = [
-    DagsterRunStatus.QUEUED,
-    DagsterRunStatus.NOT_STARTED,
-    DagsterRunStatus.STARTING,
-    DagsterRunStatus.STARTED,
-    DagsterRunStatus.CANCELING,
-]
-
-# A due time whose runs fail before there is a backup is given up after so many runs, 6 h or so.
-MOST_RUNS: Final = 12
-_FIRST_PAUSE: Final = timedelta(minutes=1)
-_LONGEST_PAUSE: Final = timedelta(hours=1)
 
 
 @sensor(
@@ -121,15 +108,11 @@ def run_for(
             return None
         due = Due(handled.astimezone(UTC), now - handled, 0)
     at = due.at.isoformat()
-    runs = instance.get_run_records(
-        RunsFilter(tags={POLICY_TAG: policy.name, DUE_TAG: at}), limit=MOST_RUNS
-    )
-    if len(runs) >= MOST_RUNS or any(run.dagster_run.status in _LIVE for run in runs):
-        return None
-    if runs and now < _ended_at(runs[0]) + min(_FIRST_PAUSE * 2 ** (len(runs) - 1), _LONGEST_PAUSE):
+    number = next_run(instance, {POLICY_TAG: policy.name, DUE_TAG: at}, now)
+    if number is None:
         return None
     return RunRequest(
-        run_key=f"{policy.id}:{at}:{len(runs) + 1}",
+        run_key=f"{policy.id}:{at}:{number}",
         run_config=RunConfig(ops={"backups": BackupsConfig(policy_id=policy.id, due_at=at)}),
         tags={
             POLICY_TAG: policy.name,
@@ -138,13 +121,6 @@ def run_for(
             "oco/missed": str(due.missed),
         },
     )
-
-
-def _ended_at(run: RunRecord) -> datetime:
-    if run.end_time is not None:
-        return datetime.fromtimestamp(run.end_time, UTC)
-    # A run that never started has no end; this is when it was given up.
-    return run.update_timestamp.replace(tzinfo=UTC)
 
 
 @sensor(
@@ -165,7 +141,7 @@ def unfinished_backups(
     if not count_unfinished(warehouse.open(), gateway.clusters()):
         return SkipReason("every backup has ended")
     for job in (watch_backups.name, protect.name):
-        if context.instance.get_runs(RunsFilter(job_name=job, statuses=_LIVE), limit=1):
+        if context.instance.get_runs(RunsFilter(job_name=job, statuses=LIVE), limit=1):
             return SkipReason(f"a run of {job} follows them already")
     return RunRequest()
 

@@ -220,6 +220,34 @@ def count_unfinished(warehouse: Warehouse, clusters: Collection[str]) -> int:
     return count
 
 
+def abandoned_plan_ids(
+    warehouse: Warehouse, clusters: Collection[str], silent_since: datetime
+) -> list[str]:
+    """Recovery plans that are executing in one of `clusters` and untouched since then, by age."""
+    rows = warehouse.query(
+        """
+        SELECT id::text FROM oco.recovery_plans
+        WHERE status = 'executing' AND updated_at < %s AND target_cluster = ANY(%s)
+        ORDER BY started_at, id
+        """,
+        [silent_since, list(clusters)],
+    )
+    return [row["id"] for row in rows]
+
+
+def read_plan_purpose(warehouse: Warehouse, plan_id: str) -> str:
+    """What a recovery plan is for: recovery or drill.
+
+    Raises:
+        NotFoundError: when there is no such plan.
+    """
+    rows = warehouse.query("SELECT purpose FROM oco.recovery_plans WHERE id::text = %s", [plan_id])
+    if not rows:
+        raise NotFoundError(f"recovery plan {plan_id!r} does not exist")
+    purpose: str = rows[0]["purpose"]
+    return purpose
+
+
 def read_evidence(warehouse: Warehouse, policy: DrPolicy, now: datetime) -> dict[str, Any]:
     """What the records say about a policy.
 

@@ -10,7 +10,8 @@ from oco_pipelines.resilience.definitions import build
 from oco_pipelines.resilience.kubernetes_gateway import BACKUPS, KubernetesGateway
 from oco_pipelines.resilience.phases import Phase
 from oco_pipelines.resilience.policy import DrPolicy
-from oco_pipelines.resilience.sensors import MOST_RUNS, run_for
+from oco_pipelines.resilience.runs import MOST_RUNS
+from oco_pipelines.resilience.sensors import run_for
 from oco_pipelines.resilience.standin import StandinCluster
 from oco_pipelines.resilience.standin.api import Fault
 from oco_pipelines.resilience.store import read_policy

@@ -1,0 +1,120 @@
+"""Recovery plans that a crash left executing: found, and followed to their end."""
+
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from dagster import (
+    Config,
+    DagsterInstance,
+    DefaultSensorStatus,
+    OpExecutionContext,
+    RunConfig,
+    RunRequest,
+    SensorEvaluationContext,
+    SkipReason,
+    job,
+    op,
+    sensor,
+)
+
+from oco_pipelines.resilience.assets import NO_CLUSTER, KubernetesResource
+from oco_pipelines.resilience.runs import next_run
+from oco_pipelines.resources import WarehouseResource
+from oco_warehouse.database import Warehouse
+from oco_warehouse.errors import UpstreamError
+
+PLAN_TAG: Final = "oco/recovery_plan"
+# Whoever follows a plan writes to it after each look, and no call to a cluster takes so long.
+_SILENCE: Final = timedelta(minutes=10)
+_FOLLOW_SECONDS: Final = 300.0
+
+
+class PlanConfig(Config):
+    """Which plan to follow.
+
+    Attributes:
+        plan_id: row in oco.recovery_plans.
+    """
+
+    plan_id: str
+
+
+@op(description="Follows one recovery plan; no second Restore is made for it.")
+def resume_plan(
+    context: OpExecutionContext,
+    config: PlanConfig,
+    warehouse: WarehouseResource,
+    kubernetes: KubernetesResource,
+) -> None:
+    """Execute a plan further, under the name of the Restore that it has."""
+    from oco_pipelines.resilience.restore import execute_plan
+    from oco_pipelines.resilience.store import read_plan_purpose
+
+    gateway = kubernetes.open()
+    if gateway is None:
+        raise UpstreamError(NO_CLUSTER)
+    house = warehouse.open()
+    drill = read_plan_purpose(house, config.plan_id) == "drill"
+    status = execute_plan(
+        house,
+        gateway,
+        config.plan_id,
+        verify=_lost_sentinel if drill else None,
+        wait_seconds=_FOLLOW_SECONDS,
+    )
+    context.log.info("recovery plan %s is %s", config.plan_id, status)
+
+
+@job(description="Takes up a recovery plan that nobody follows any more.")
+def resume_recovery() -> None:
+    """One op: the plan is its configuration."""
+    resume_plan()
+
+
+@sensor(
+    job=resume_recovery,
+    minimum_interval_seconds=60,
+    default_status=DefaultSensorStatus.RUNNING,
+    description="Takes up recovery plans that were left executing.",
+)
+def abandoned_plans(
+    context: SensorEvaluationContext, warehouse: WarehouseResource, kubernetes: KubernetesResource
+) -> Iterator[RunRequest | SkipReason]:
+    """Asks for what `runs_for` says."""
+    gateway = kubernetes.open()
+    if gateway is None:
+        yield SkipReason(NO_CLUSTER)
+        return
+    requests = runs_for(context.instance, warehouse.open(), gateway.clusters(), datetime.now(UTC))
+    yield from requests
+    if not requests:
+        yield SkipReason("no recovery plan is left executing")
+
+
+def runs_for(
+    instance: DagsterInstance, warehouse: Warehouse, clusters: Collection[str], now: datetime
+) -> list[RunRequest]:
+    """One run for each plan that is executing and that nobody has written to for a while.
+
+    Args:
+        instance: knows the runs so far.
+        warehouse: knows the plans.
+        clusters: those that can be reached.
+        now: aware.
+    """
+    from oco_pipelines.resilience.store import abandoned_plan_ids
+
+    requests = []
+    for plan_id in abandoned_plan_ids(warehouse, clusters, now - _SILENCE):
+        tags = {PLAN_TAG: plan_id}
+        number = next_run(instance, tags, now)
+        if number is not None:
+            config = RunConfig(ops={"resume_plan": PlanConfig(plan_id=plan_id)})
+            requests.append(RunRequest(run_key=f"{plan_id}:{number}", run_config=config, tags=tags))
+    return requests
+
+
+def _lost_sentinel() -> tuple[dict[str, Any], list[str]]:
+    """What an interrupted drill has proved: its sentinel was known to its process alone."""
+    return {}, ["the drill was interrupted before it compared; delete its scratch namespace"]
