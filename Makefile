@@ -24,7 +24,7 @@ demo: $(STAMP) ## Run everything once from end to end (JSON=FILE writes the figu
 	@$(BIN)/oco demo $(if $(JSON),--json $(JSON))
 
 test: $(STAMP) ## Run the whole suite, fast tests first
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 check: $(STAMP) ## Lint, formatting, types, import rules, SQL style
 	$(BIN)/ruff check .

@@ -30,8 +30,11 @@ _COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
 }
 _GROUPS: Final[dict[str, tuple[str, dict[str, tuple[str, str, str]]]]] = {
     "import": (
-        "Load billing files by hand",
-        {"focus": ("oco_cli.import_focus", "import_focus", "Load FOCUS 1.0 to 1.3 files")},
+        "Load billing files and prices by hand",
+        {
+            "focus": ("oco_cli.import_focus", "import_focus", "Load FOCUS 1.0 to 1.3 files"),
+            "prices": ("oco_cli.import_prices", "import_prices", "Load prices of models"),
+        },
     ),
     "token": (
         "Access tokens of the REST API",

@@ -1,7 +1,8 @@
 """Real servers for every test: one PostgreSQL and one Redis a session, a fresh database a test.
 
 `OCO_TEST_DATABASE_URL` and `OCO_TEST_REDIS_URL` run the suite against servers of your own (the role
-needs CREATEDB); the databases that the tests make are theirs alone and are dropped again.
+needs CREATEDB); the databases that the tests make are theirs alone and are dropped again. One Redis
+cannot be flushed by two workers: run `pytest` without `-n` then.
 """
 
 import itertools

@@ -121,3 +121,18 @@ def test_help_names_every_command_without_importing_them() -> None:
         assert f"  {command} " in done.stdout
     for heavy in ("dagster", "litestar", "polars", "psycopg", "asyncpg"):
         assert f"'{heavy}'" not in done.stdout
+
+
+def test_prices_are_loaded_from_a_file_or_not_at_all(
+    oco: Run, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    good, bad = tmp_path / "prices.csv", tmp_path / "bad.csv"
+    good.write_text("provider,model,input_per_m_token,output_per_m_token\nopenai,own-model,1,2\n")
+    bad.write_text(good.read_text() + "openai,other-model,one,2\n")
+    assert oco("import", "prices", str(good)).returncode == 0
+    refused = oco("import", "prices", str(bad))
+    assert refused.returncode == 1
+    assert str(bad) in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    rows = warehouse.query("SELECT model FROM oco.model_pricing WHERE source <> 'genai-prices'")
+    assert [row["model"] for row in rows] == ["own-model"]
