@@ -1,6 +1,6 @@
 """A stand-in for providers: OpenAI's chat completions plain and streamed, embeddings and models.
 
-On `/v1/messages` it answers as Anthropic does, on `/v1beta` as Gemini does.
+On `/v1/messages` it answers as Anthropic does, on `models/NAME:method` as Gemini does.
 
 Token counts are a pure function of the request, so a test can say what a call must cost. What goes
 wrong is asked for by the header `X-Standin`, a comma-separated list of:
@@ -79,7 +79,11 @@ class Standin:
         query = scope["query_string"].decode("latin-1")
         if len(self.seen) < self.keep:
             self.seen.append(Seen(scope["method"], scope["path"], query, headers, body))
-        await _Answer(send, _knobs(dict(headers))).give(scope["path"], query, body)
+        answer = _Answer(send, _knobs(dict(headers)))
+        if ":" in scope["path"] or "x-goog-api-key" in dict(headers):
+            await answer.give_as_gemini(scope["path"], query, body)
+        else:
+            await answer.give(scope["path"], body)
         self.answered += 1
 
 
@@ -119,13 +123,11 @@ class _Answer:
         self._send = send
         self._knobs = knobs
 
-    async def give(self, path: str, query: str, body: bytes) -> None:
+    async def give(self, path: str, body: bytes) -> None:
         await asyncio.sleep(float(self._knobs.get("delay", "0")))
         status = int(self._knobs.get("status", "200"))
         if path.startswith("/v1/messages"):
             await self._anthropic(path, body, status)
-        elif path.startswith("/v1beta/"):
-            await self._gemini(path, query, body, status)
         elif status >= 400:
             error = {"message": "as you asked", "type": "standin", "param": None, "code": None}
             await self._json({"error": error}, status)
@@ -204,7 +206,9 @@ class _Answer:
             else:
                 await self._json(anthropic.message(request, output, with_usage=with_usage))
 
-    async def _gemini(self, path: str, query: str, body: bytes, status: int) -> None:
+    async def give_as_gemini(self, path: str, query: str, body: bytes) -> None:
+        await asyncio.sleep(float(self._knobs.get("delay", "0")))
+        status = int(self._knobs.get("status", "200"))
         request = json.loads(body or b"{}")
         model, _, method = path.rpartition("/")[2].partition(":")
         config = request.get("generationConfig") or {}
