@@ -5,14 +5,15 @@ A drill that finds an old value, or none, has failed; so it can never pass on st
 
 import secrets
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final
 
-from oco_pipelines.resilience import restore, store
+from oco_pipelines.resilience import naming, restore, store
 from oco_pipelines.resilience.backup import read_backup
 from oco_pipelines.resilience.compliance import Verdict
-from oco_pipelines.resilience.kubernetes_gateway import BACKUPS, KubernetesGateway
-from oco_pipelines.resilience.phases import has_ended
+from oco_pipelines.resilience.kubernetes_gateway import BACKUPS, RESTORES, KubernetesGateway
+from oco_pipelines.resilience.phases import Phase, has_ended
 from oco_pipelines.resilience.tracker import take_backup, track
 from oco_pipelines.resilience.verdicts import judge_policy
 from oco_warehouse.database import Warehouse
@@ -55,8 +56,8 @@ def backup_and_restore_once(
 ) -> Drill:
     """Back up a policy's namespaces now and prove that they come back.
 
-    The scratch namespace and the sentinel are removed again, whatever happens; backup, plan and
-    verdict stay in the warehouse.
+    The sentinel is removed again, whatever happens, and so is the scratch namespace, once its
+    restore has ended; backup, plan and verdict stay in the warehouse.
 
     Args:
         warehouse: keeps the records.
@@ -64,7 +65,8 @@ def backup_and_restore_once(
         policy_id: which policy.
         scratch_namespace: must not exist; the first namespace of the policy is restored into it.
         requested_by: goes into the plan.
-        wait_seconds: longest wait for the backup, and again for the restore.
+        wait_seconds: longest wait for the backup, again for the restore, and, when that takes too
+            long, again for its end before the scratch namespace is removed.
         pause_seconds: between two looks.
 
     Raises:
@@ -92,19 +94,28 @@ def backup_and_restore_once(
         same = (found.get("data") or {}).get(SENTINEL_KEY) == sentinel
         return {"sentinel": name}, [] if same else ["the sentinel came back with another value"]
 
-    gateway.create_config_map(cluster, home, name, {SENTINEL_KEY: sentinel}, labels)
-    try:
+    with ExitStack() as cleanup:
+        cleanup.callback(gateway.delete_config_map, cluster, home, name)
+        gateway.create_config_map(cluster, home, name, {SENTINEL_KEY: sentinel}, labels)
         taken = take_backup(warehouse, gateway, policy, None)
         _await_backup(gateway, cluster, taken.name, wait_seconds, pause_seconds)
         track(warehouse, gateway, cluster, store.read_policies(warehouse))
-        mapping = {home: scratch_namespace}
         plan_id = restore.plan_restore(
             warehouse,
             taken.record_id,
             cluster,
-            mapping,
+            {home: scratch_namespace},
             purpose="drill",
             requested_by=requested_by,
+        )
+        cleanup.callback(
+            _remove_scratch,
+            gateway,
+            cluster,
+            scratch_namespace,
+            naming.restore_name(plan_id),
+            wait_seconds,
+            pause_seconds,
         )
         status = restore.execute_plan(
             warehouse,
@@ -114,10 +125,7 @@ def backup_and_restore_once(
             wait_seconds=wait_seconds,
             pause_seconds=pause_seconds,
         )
-    finally:
-        gateway.delete_config_map(cluster, home, name)
-        gateway.delete_namespace(cluster, scratch_namespace)
-    plan = warehouse.query("SELECT * FROM oco.recovery_plans WHERE id::text = %s", [plan_id])[0]
+    plan = store.read_plan(warehouse, plan_id)
     verdict = judge_policy(warehouse, gateway, policy).verdict
     if status != "completed":
         reason = plan["failure_reason"] or f"it did not end within {wait_seconds:g} s"
@@ -131,6 +139,33 @@ def backup_and_restore_once(
         seconds=time.monotonic() - started,
         verdict=verdict,
     )
+
+
+def _remove_scratch(
+    gateway: KubernetesGateway,
+    cluster: str,
+    namespace: str,
+    restore_name: str,
+    wait_seconds: float,
+    pause_seconds: float,
+) -> None:
+    """Remove what the restore made; not under its hands, or Velero would make it anew."""
+    end = time.monotonic() + wait_seconds
+    while True:
+        try:
+            body = gateway.get_velero(cluster, RESTORES, restore_name)
+        except NotFoundError:
+            break
+        phase = (body.get("status") or {}).get("phase") or Phase.NEW.value
+        if has_ended(phase):
+            break
+        if time.monotonic() + pause_seconds > end:
+            raise UpstreamError(
+                f"cluster {cluster!r}: restore {restore_name!r} is still {phase}, so namespace "
+                f"{namespace!r} is left; the sensor abandoned_plans removes it when it has ended"
+            )
+        time.sleep(pause_seconds)
+    gateway.delete_namespace(cluster, namespace)
 
 
 def _await_backup(

@@ -47,15 +47,19 @@ def resume_plan(
     warehouse: WarehouseResource,
     kubernetes: KubernetesResource,
 ) -> None:
-    """Execute a plan further, under the name of the Restore that it has."""
+    """Execute a plan further, under the name of the Restore that it has.
+
+    The scratch namespace of an interrupted drill is removed when its restore has ended.
+    """
     from oco_pipelines.resilience.restore import execute_plan
-    from oco_pipelines.resilience.store import read_plan_purpose
+    from oco_pipelines.resilience.store import read_plan
 
     gateway = kubernetes.open()
     if gateway is None:
         raise UpstreamError(NO_CLUSTER)
     house = warehouse.open()
-    drill = read_plan_purpose(house, config.plan_id) == "drill"
+    plan = read_plan(house, config.plan_id)
+    drill = plan["purpose"] == "drill"
     status = execute_plan(
         house,
         gateway,
@@ -63,6 +67,10 @@ def resume_plan(
         verify=_lost_sentinel if drill else None,
         wait_seconds=_FOLLOW_SECONDS,
     )
+    if drill and status != "executing":
+        # They were not there before the drill, which made sure of that.
+        for namespace in plan["namespace_mapping"].values():
+            gateway.delete_namespace(plan["target_cluster"], namespace)
     context.log.info("recovery plan %s is %s", config.plan_id, status)
 
 
@@ -117,4 +125,4 @@ def runs_for(
 
 def _lost_sentinel() -> tuple[dict[str, Any], list[str]]:
     """What an interrupted drill has proved: its sentinel was known to its process alone."""
-    return {}, ["the drill was interrupted before it compared; delete its scratch namespace"]
+    return {}, ["the drill was interrupted before it compared"]

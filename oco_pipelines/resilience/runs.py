@@ -1,4 +1,4 @@
-"""Runs that are repeated until their work is done: one at a time, ever more rarely, not for ever."""
+"""Runs that are repeated until their work is done: one at a time, ever more rarely, to a limit."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta

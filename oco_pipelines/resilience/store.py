@@ -235,17 +235,16 @@ def abandoned_plan_ids(
     return [row["id"] for row in rows]
 
 
-def read_plan_purpose(warehouse: Warehouse, plan_id: str) -> str:
-    """What a recovery plan is for: recovery or drill.
+def read_plan(warehouse: Warehouse, plan_id: str) -> dict[str, Any]:
+    """One row of oco.recovery_plans.
 
     Raises:
         NotFoundError: when there is no such plan.
     """
-    rows = warehouse.query("SELECT purpose FROM oco.recovery_plans WHERE id::text = %s", [plan_id])
+    rows = warehouse.query("SELECT * FROM oco.recovery_plans WHERE id::text = %s", [plan_id])
     if not rows:
         raise NotFoundError(f"recovery plan {plan_id!r} does not exist")
-    purpose: str = rows[0]["purpose"]
-    return purpose
+    return rows[0]
 
 
 def read_evidence(warehouse: Warehouse, policy: DrPolicy, now: datetime) -> dict[str, Any]:

@@ -44,12 +44,14 @@ class Fault:
         status: HTTP status.
         retry_after: seconds, sent as Retry-After.
         method: only for requests of this method; empty for any.
+        path: only for requests whose path holds this.
         after: when True the request takes effect and only its answer is lost.
     """
 
     status: int
     retry_after: int | None = None
     method: str = ""
+    path: str = ""
     after: bool = False
 
 
@@ -67,10 +69,11 @@ class Api:
     seen: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=1000))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def take_fault(self, method: str) -> Fault | None:
+    def take_fault(self, method: str, path: str) -> Fault | None:
         """The next fault for a request, if one waits."""
         with self._lock:
-            if self.faults and self.faults[0].method in {"", method}:
+            first = self.faults[0] if self.faults else None
+            if first and first.method in {"", method} and first.path in path:
                 return self.faults.popleft()
             return None
 

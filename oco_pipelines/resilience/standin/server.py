@@ -73,7 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             body = self._body()
             self._check_token()
-            fault = self.server.api.take_fault(method)
+            fault = self.server.api.take_fault(method, parts.path)
             if fault is not None and not fault.after:
                 self._send_fault(fault.status, fault.retry_after)
                 return

@@ -11,6 +11,7 @@ from oco_pipelines.resilience.kubernetes_gateway import KubernetesGateway
 from oco_pipelines.resilience.phases import Phase
 from oco_pipelines.resilience.policy import DrPolicy
 from oco_pipelines.resilience.standin import StandinCluster
+from oco_pipelines.resilience.standin.api import Fault
 from oco_pipelines.resilience.standin.velero import CONFIGMAPS
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import ConflictError, InvalidInputError, UpstreamError
@@ -87,3 +88,45 @@ def test_drill_never_restores_a_partially_failed_backup(
         backup_and_restore_once(warehouse, gateway, policy.id, "scratch", **FAST)
     [plan] = warehouse.query("SELECT status, restore_name FROM oco.recovery_plans")
     assert plan == {"status": "failed", "restore_name": None}
+
+
+@pytest.mark.parametrize("fails", ["configmaps", "namespaces/scratch"])
+def test_what_cannot_be_removed_does_not_keep_the_rest_from_being_removed(
+    warehouse: Warehouse,
+    gateway: KubernetesGateway,
+    cluster: StandinCluster,
+    make_policy: Callable[..., DrPolicy],
+    fails: str,
+) -> None:
+    policy = make_policy()
+    cluster.api.faults.append(Fault(403, method="DELETE", path=fails))
+    with pytest.raises(UpstreamError, match=f"delete {fails}.* 403"):
+        backup_and_restore_once(warehouse, gateway, policy.id, "scratch", **FAST)
+    left = gateway.namespace_exists("standin", "scratch")
+    sentinels = cluster.objects.list_all(CONFIGMAPS, "shop")[1]
+    assert (left, bool(sentinels)) == (fails != "configmaps", fails == "configmaps")
+
+
+def test_scratch_namespace_is_not_removed_under_the_hands_of_its_restore(
+    warehouse: Warehouse,
+    gateway: KubernetesGateway,
+    cluster: StandinCluster,
+    make_policy: Callable[..., DrPolicy],
+) -> None:
+    class Stalls(dict[tuple[str, str], list[dict[str, Any]]]):
+        """Object storage after which Velero goes on no more."""
+
+        def __getitem__(self, place: tuple[str, str]) -> list[dict[str, Any]]:
+            cluster.velero.step_seconds = 3600
+            return super().__getitem__(place)
+
+    policy = make_policy()
+    cluster.velero.bucket = Stalls()
+    with pytest.raises(UpstreamError, match=r"still \w+, so namespace 'scratch' is left"):
+        backup_and_restore_once(
+            warehouse, gateway, policy.id, "scratch", wait_seconds=0.8, pause_seconds=0.02
+        )
+    assert gateway.namespace_exists("standin", "scratch")
+    assert cluster.objects.list_all(CONFIGMAPS, "shop")[1] == []
+    [plan] = warehouse.query("SELECT status FROM oco.recovery_plans")
+    assert plan["status"] == "executing"

@@ -75,6 +75,8 @@ def test_an_abandoned_plan_is_followed_to_its_end_with_the_restore_that_it_has(
     assert plan["status"] == ended
     assert ("interrupted" in str(plan["failure_reason"])) == (purpose == "drill")
     assert len(gateway.list_velero("standin", RESTORES)) == 1
+    assert gateway.namespace_exists("standin", "copy") == (purpose == "recovery")
+    assert gateway.namespace_exists("standin", "shop")
     assert runs_for(instance, warehouse, ["standin"], later + HOUR) == []
 
 
