@@ -56,8 +56,8 @@ def demo(
     # Bound now: what Dagster and dbt say is sent elsewhere later.
     console = Console(file=sys.stdout, highlight=False)
     began = time.monotonic()
-    if json_file is not None and not json_file.absolute().parent.is_dir():
-        raise InvalidInputError(f"--json {json_file}: the folder does not exist")
+    if json_file is not None:
+        check_writable(json_file)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
@@ -84,6 +84,19 @@ def demo(
         f"passed; backed up and restored in {report['resilience']['seconds']} s; "
         f"{report['seconds']} s in all."
     )
+
+
+def check_writable(file: Path) -> None:
+    """Refuse at the start what could not be written at the end.
+
+    Raises:
+        InvalidInputError: when a file cannot be made there.
+    """
+    folder = file.absolute().parent
+    if not folder.is_dir():
+        raise InvalidInputError(f"--json {file}: the folder does not exist")
+    if file.is_dir() or not os.access(file if file.exists() else folder, os.W_OK):
+        raise InvalidInputError(f"--json {file}: cannot be written; name a file")
 
 
 def _run(settings: Settings, warehouse: Warehouse, say: Any) -> dict[str, Any]:

@@ -37,7 +37,8 @@ def import_focus(
 ) -> None:
     """Load FOCUS 1.0 to 1.3 files. Loading a file again changes nothing.
 
-    Rows that cannot be loaded are kept with their reason in oco.rejected_rows.
+    Rows that cannot be loaded are kept with their reason in oco.rejected_rows; the others are
+    loaded, and the exit code is 1.
     """
     files = find_files(paths)
     if len(files) > 1 and (name or replaces):
@@ -74,12 +75,26 @@ def import_focus(
         _tell_rejected(console, partition, normalised)
     if done:
         Console(highlight=False).print(_summary(done))
-    if failed and len(files) == 1:
+    _tell_failures(console, failed, len(files), sum(len(entry[1].rejected) for entry in done))
+
+
+def _tell_failures(console: Console, failed: list[str], files: int, rejected: int) -> None:
+    """End with an error when anything was left out: nobody may take it for the whole bill.
+
+    Raises:
+        InvalidInputError: one line; lines about several files are printed before it.
+    """
+    if failed and files == 1:
         raise InvalidInputError(failed[0])
     if failed:
         for line in failed:
             console.print(f"oco: {line}", markup=False, soft_wrap=True)
-        raise InvalidInputError(f"{len(failed)} of {len(files)} files were not loaded, see above")
+        raise InvalidInputError(f"{len(failed)} of {files} files were not loaded, see above")
+    if rejected:
+        raise InvalidInputError(
+            f"{rejected} rows were rejected and are in oco.rejected_rows with their reasons; "
+            "the others are loaded"
+        )
 
 
 def find_files(paths: list[Path]) -> list[Path]:

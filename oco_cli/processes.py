@@ -45,7 +45,8 @@ class Processes:
 
     def __init__(self, logs: Path, environment: Mapping[str, str]) -> None:
         self._logs = logs
-        self._environment = dict(environment)
+        # `python -m` would import what happens to lie in the folder that we were started in.
+        self._environment = {**environment, "PYTHONSAFEPATH": "1"}
         self._children: list[Child] = []
 
     def start(self, name: str, command: Sequence[str], *, pipe: bool = False) -> Child:
@@ -74,6 +75,10 @@ class Processes:
         """
         for child in self._children:
             code = child.process.poll()
+            if code is not None and code < 0:
+                raise ProcessEndedError(
+                    f"{child.name} was killed by {signal.Signals(-code).name}; see {child.log}"
+                )
             if code is not None:
                 raise ProcessEndedError(
                     f"{child.name} ended by itself (exit code {code}): "

@@ -6,15 +6,23 @@ import sys
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 import psycopg
 import typer
+from psycopg.types.string import TextLoader
 from rich.console import Console
 from rich.table import Table
 
 from oco_cli.connect import connect
 from oco_warehouse.errors import InvalidInputError
+
+# Printed as PostgreSQL writes them: Python cannot hold every moment, interval and number of these.
+_AS_TEXT: Final = ("date", "interval", "json", "jsonb", "timestamp", "timestamptz")
+_DOCUMENTS: Final = frozenset(
+    info.oid for name in ("json", "jsonb") if (info := psycopg.adapters.types.get(name))
+)
 
 
 class Format(StrEnum):
@@ -30,7 +38,7 @@ def sql(
     output: Format = typer.Option(Format.table, "--format", help="How rows are printed"),
 ) -> None:
     """Run one SQL statement on the warehouse. Amounts are printed to their last digit."""
-    text = sys.stdin.read() if statement == "-" else statement
+    text = _standard_input() if statement == "-" else statement
     if not text.strip():
         raise InvalidInputError("there is no statement to run: give one, or - and standard input")
     _, warehouse = connect()
@@ -38,27 +46,50 @@ def sql(
         with warehouse.transaction() as connection:
             # Binds no parameters, so the extended protocol takes exactly one statement.
             cursor = connection.cursor(row_factory=psycopg.rows.tuple_row, binary=False)
+            for name in _AS_TEXT:
+                cursor.adapters.register_loader(name, TextLoader)
             cursor.execute(text.encode(), prepare=True)
-            names = [column.name for column in cursor.description or []]
+            columns = cursor.description or []
+            names = [column.name for column in columns]
+            documents = [column.type_code in _DOCUMENTS for column in columns]
             rows = cursor.fetchall() if cursor.description else []
-            touched = cursor.rowcount
+            done = f"{cursor.rowcount} rows" if cursor.rowcount >= 0 else cursor.statusmessage or ""
     except psycopg.Error as error:
         raise InvalidInputError(_one_line(error)) from None
     if not names:
-        Console(stderr=True).print(f"{touched} rows", highlight=False)
+        Console(stderr=True).print(done, highlight=False)
     elif output is Format.csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(names)
         writer.writerows([["" if value is None else _text(value) for value in row] for row in rows])
     elif output is Format.json:
-        # Amounts become strings: a JSON number would be read as a float.
-        records = [dict(zip(names, map(_json_value, row), strict=True)) for row in rows]
+        if len(set(names)) < len(names):
+            raise InvalidInputError("two columns have the same name: give each its own, with AS")
+        records = [
+            {
+                name: _document(value) if is_document else _json_value(value)
+                for name, value, is_document in zip(names, row, documents, strict=True)
+            }
+            for row in rows
+        ]
         typer.echo(json.dumps(records, ensure_ascii=False, indent=2))
     else:
         table = Table(*names)
         for row in rows:
             table.add_row(*("NULL" if value is None else _text(value) for value in row))
         Console(highlight=False, markup=False).print(table)
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError:
+        raise InvalidInputError("standard input is not UTF-8") from None
+
+
+def _document(text: str | None) -> object:
+    """A JSON column; its numbers become strings, as amounts do: none is read as a float."""
+    return None if text is None else json.loads(text, parse_float=str)
 
 
 def _text(value: object) -> str:

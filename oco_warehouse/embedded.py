@@ -278,6 +278,8 @@ def _spawn_guardian(home: Path, *, fsync: bool) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            # `python -m` would import what happens to lie in the folder that we were started in.
+            env={**os.environ, "PYTHONSAFEPATH": "1"},
             # Its own session: a Ctrl-C in the terminal must not reach it before its users are done.
             start_new_session=True,
         )

@@ -7,6 +7,7 @@ PostgreSQL refuses to run as root. As root it runs as `nobody`, with the one cap
 reach files below folders that only root may enter: no user is made and no folder is opened up.
 """
 
+import errno
 import fcntl
 import importlib.util
 import json
@@ -27,7 +28,7 @@ from typing import Final
 import psycopg
 import redis
 
-from oco_warehouse.errors import EmbeddedServerError
+from oco_warehouse.errors import ConfigurationError, EmbeddedServerError
 
 USER: Final = "oco_user"
 DATABASE: Final = "opencloudops"
@@ -251,12 +252,21 @@ def find_binary(package: str, relative: str) -> Path:
 
 
 def free_port(wanted: int, host: str = "127.0.0.1") -> int:
-    """`wanted` (0: any) if nothing listens there, else 0."""
+    """`wanted` (0: any) if nothing listens there, else 0.
+
+    Raises:
+        ConfigurationError: when the host is not an address of this machine.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, wanted))
-        except OSError:
+        except OSError as error:
+            if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
+                raise ConfigurationError(
+                    f"OCO_HOST: {host} cannot be listened on ({error.strerror}): "
+                    "it must be an address of this machine"
+                ) from None
             return 0
         return int(probe.getsockname()[1])
 

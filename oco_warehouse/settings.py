@@ -5,9 +5,10 @@ The variables of the original system keep their names and defaults; new ones beg
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import quote, urlsplit
 
 from croniter import croniter
@@ -26,12 +27,17 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+_LONE_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
 def _postgres_url(value: str | None) -> str | None:
     if value is None:
         return None
     parts = urlsplit(value)
     if parts.scheme not in {"postgresql", "postgres"}:
         raise ValueError("must begin with postgresql://")
+    if _LONE_PERCENT.search(value):
+        raise ValueError("has a % without two hexadecimal digits behind it: a % itself is %25")
     if not parts.path.strip("/"):
         raise ValueError("must name a database, as in postgresql://user@host:5432/opencloudops")
     try:

@@ -93,6 +93,8 @@ def to_problem(request: Request[Any, Any, Any], error: Exception) -> Response[by
         status, code = 503, "warehouse_unreachable"
         detail = "PostgreSQL does not answer; try again shortly."
         headers["Retry-After"] = "2"
+    elif isinstance(error, RecursionError):
+        status, code, detail = 400, "invalid_input", "The body is nested too deeply."
     else:
         for kind, (known_status, known_code) in _STATUS.items():
             if isinstance(error, kind):
