@@ -1,7 +1,8 @@
 """`make chaos`: one fault after another under load, and what became of the calls.
 
-Each fault has an agent with a hard budget of its own, which the load uses up. Clients note the id
-of every answer that they received whole: each must be exactly one row, and the budget must hold.
+Each fault has two agents with hard budgets of their own: one that the load uses up, and one so wide
+that calls go on to the end. Clients note the id of every answer that they received whole: each must
+be exactly one row, and both budgets must hold.
 """
 
 import argparse
@@ -25,10 +26,11 @@ import aiohttp
 
 from tests.faults.field import Field, Outcome, play
 
-CLIENTS = 8
+CLIENTS = 4
 SPOOL_BYTES = "256k"
 BALLAST_BYTES = 200 * 1024
-LIMIT = Decimal("0.05")
+LIMIT = Decimal("0.02")
+WIDE_LIMIT = Decimal(1000)
 
 
 @dataclass(frozen=True)
@@ -57,21 +59,38 @@ async def _load(field: Field, agent: str, outcome: Outcome, over: threading.Even
             clients.create_task(client(session))
 
 
+def _run_load(field: Field, agent: str, outcome: Outcome, over: threading.Event) -> None:
+    asyncio.run(_load(field, agent, outcome, over))
+
+
 def under_load(field: Field, agent: str, fault: Callable[[], None]) -> dict[str, Any]:
     """Break something while clients call; figures about the agent's calls."""
-    field.budget(agent, LIMIT)
-    outcome, over = Outcome(), threading.Event()
-    load = threading.Thread(target=lambda: asyncio.run(_load(field, agent, outcome, over)))
-    load.start()
+    over = threading.Event()
+    outcomes = {agent: Outcome(), f"{agent}_wide": Outcome()}
+    loads = []
+    for name, limit in zip(outcomes, (LIMIT, WIDE_LIMIT), strict=True):
+        field.budget(name, limit)
+        loads.append(threading.Thread(target=_run_load, args=(field, name, outcomes[name], over)))
+    for load in loads:
+        load.start()
     time.sleep(1)
     try:
         fault()
     finally:
         time.sleep(1)
         over.set()
-        load.join()
-    figures = field.settled(agent, outcome.answered)
-    return {**figures, "refused": dict(sorted(outcome.refused.items())), "failed": outcome.failed}
+        for load in loads:
+            load.join()
+    figures: dict[str, Any] = {}
+    refused: dict[int, int] = {}
+    for name, outcome in outcomes.items():
+        for key, value in field.settled(name, outcome.answered).items():
+            figures[key] = figures.get(key, 0) + value
+        for status, count in outcome.refused.items():
+            refused[status] = refused.get(status, 0) + count
+    figures["refused"] = dict(sorted(refused.items()))
+    figures["failed"] = sum(outcome.failed for outcome in outcomes.values())
+    return figures
 
 
 def faults(field: Field, lengths: Lengths) -> dict[str, Callable[[], None]]:
