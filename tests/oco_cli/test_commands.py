@@ -136,3 +136,19 @@ def test_prices_are_loaded_from_a_file_or_not_at_all(
     assert refused.stderr.count("\n") == 1
     rows = warehouse.query("SELECT model FROM oco.model_pricing WHERE source <> 'genai-prices'")
     assert [row["model"] for row in rows] == ["own-model"]
+
+
+def test_json_output_loses_no_digit_and_no_column(oco: Run) -> None:
+    query = "select '{\"a\":1.23456789012345678901234}'::jsonb a, interval '1 mon' b"
+    (row,) = json.loads(oco("sql", "--format", "json", query).stdout)
+    assert row == {"a": {"a": "1.23456789012345678901234"}, "b": "1 mon"}
+    double = oco("sql", "--format", "json", "select 1 as a, 2 as a")
+    assert double.returncode == 1
+    assert "the same name" in double.stderr
+
+
+def test_moments_beyond_pythons_calendar_are_printed(oco: Run) -> None:
+    done = oco(
+        "sql", "--format", "csv", "select 'infinity'::timestamptz a, '0044-03-15 BC'::date b"
+    )
+    assert done.stdout == "a,b\ninfinity,0044-03-15 BC\n"

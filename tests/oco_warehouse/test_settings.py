@@ -73,3 +73,10 @@ def test_every_setting_names_its_variable_and_says_what_it_is_for() -> None:
     for name, field in Settings.model_fields.items():
         assert field.alias, name
         assert field.description, name
+
+
+def test_a_password_with_a_lone_percent_sign_is_refused_without_showing_it() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings({"DATABASE_URL": "postgresql://u:p%zz@127.0.0.1:5432/x"})
+    assert "%25" in str(caught.value)
+    assert "zz" not in str(caught.value)
