@@ -12,6 +12,7 @@ from typing import Final
 from oco_warehouse.errors import InvalidInputError
 
 NANO_PER_DOLLAR: Final = 1_000_000_000
+_NANO: Final = Decimal(NANO_PER_DOLLAR)
 ZERO: Final = Decimal(0)
 
 # A file may hold amounts of 60 digits on either side of the point, and a product has both factors'
@@ -56,8 +57,7 @@ def to_nano(amount: Decimal) -> int:
     """
     if not amount.is_finite():
         raise InvalidInputError(f"{amount} is not an amount of money")
-    with localcontext(_EXACT):
-        return int((amount * NANO_PER_DOLLAR).to_integral_value(rounding=ROUND_CEILING))
+    return int(_EXACT.to_integral_value(_EXACT.multiply(amount, _NANO)))
 
 
 def from_nano(nano: int) -> Decimal:

@@ -7,9 +7,9 @@ halfway.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from types import TracebackType
 from typing import Any, Final
 
 import structlog
@@ -55,7 +55,6 @@ class Call:
     routing: Routing | None = None
     recorded: bool = False
     client_left: bool = False
-    drain: asyncio.Timeout | None = field(default=None, repr=False)
 
     def elapsed_ms(self) -> int:
         """Since the request arrived."""
@@ -117,7 +116,7 @@ async def relay(services: Services, call: Call, receive: Any, send: Any) -> None
         Refusal: 502 or 504, when no byte of an answer was sent to the client yet.
     """
     try:
-        async with _watched(services, call, receive):
+        async with _Watched(services, call, receive):
             await _forward(services, call, send)
     except UpstreamFailure as failure:
         _settle_failure(services, call, failure)
@@ -316,35 +315,47 @@ async def _send(call: Call, send: Any, message: dict[str, Any]) -> None:
         call.client_left = True
 
 
-@asynccontextmanager
-async def _watched(services: Services, call: Call, receive: Any) -> AsyncIterator[None]:
-    """Notice when the client leaves; from then on the provider has the drain's time to finish.
+class _Watched:
+    """Notices when the client leaves; from then on the provider has the drain's time to finish.
 
     Nobody watches a call that is over within a moment: a task for each would cost more than the
     call's whole bookkeeping.
     """
-    loop = asyncio.get_running_loop()
-    watcher: asyncio.Task[None] | None = None
 
-    async def watch() -> None:
-        while (await receive())["type"] != "http.disconnect":
+    def __init__(self, services: Services, call: Call, receive: Any) -> None:
+        self._drain_seconds = services.settings.drain_timeout_seconds
+        self._call = call
+        self._receive = receive
+        self._loop = asyncio.get_running_loop()
+        self._watcher: asyncio.Task[None] | None = None
+        self._bound = asyncio.timeout(None)
+
+    async def __aenter__(self) -> None:
+        self._timer = self._loop.call_later(_WATCH_AFTER_SECONDS, self._begin)
+        await self._bound.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            # Turns the cancellation by the drain's bound into a TimeoutError.
+            await self._bound.__aexit__(kind, error, traceback)
+        finally:
+            self._timer.cancel()
+            if self._watcher is not None:
+                self._watcher.cancel()
+                with suppress(asyncio.CancelledError):
+                    await self._watcher
+
+    def _begin(self) -> None:
+        self._watcher = self._loop.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
             pass
-        if not call.client_left:
-            call.client_left = True
-            if call.drain is not None:
-                call.drain.reschedule(loop.time() + services.settings.drain_timeout_seconds)
-
-    def begin() -> None:
-        nonlocal watcher
-        watcher = loop.create_task(watch())
-
-    timer = loop.call_later(_WATCH_AFTER_SECONDS, begin)
-    try:
-        async with asyncio.timeout(None) as call.drain:
-            yield
-    finally:
-        timer.cancel()
-        if watcher is not None:
-            watcher.cancel()
-            with suppress(asyncio.CancelledError):
-                await watcher
+        if not self._call.client_left:
+            self._call.client_left = True
+            self._bound.reschedule(self._loop.time() + self._drain_seconds)
