@@ -21,6 +21,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 # Beyond this many unanswered commands Redis is not keeping up: it is treated as gone.
 MAX_PENDING: Final = 20_000
+_SECOND_LOOK_SECONDS: Final = 0.1
 
 Argument = str | int | float | bytes | memoryview
 Reply = Any
@@ -122,6 +123,7 @@ class _Connection(asyncio.Protocol):
         self._outgoing: list[bytes] = []
         self._transport: asyncio.Transport | None = None
         self._watch: asyncio.TimerHandle | None = None
+        self._doubted: asyncio.Future[Reply] | None = None
         self.lost = False
 
     def send(self, command: tuple[Argument, ...]) -> "asyncio.Future[Reply]":
@@ -187,7 +189,12 @@ class _Connection(asyncio.Protocol):
         if not self._sent_at:
             return
         left = self._sent_at[0] + self._timeout - self._loop.time()
-        if left <= 0:
-            self.give_up(RedisTimeoutError("Redis did not answer in time"))
-        else:
+        if left > 0:
+            self._doubted = None
             self._watch = self._loop.call_later(left, self._check)
+        elif self._doubted is not self._pending[0]:
+            # When it was us who were held up, the answer lies in the socket, unread.
+            self._doubted = self._pending[0]
+            self._watch = self._loop.call_later(_SECOND_LOOK_SECONDS, self._check)
+        else:
+            self.give_up(RedisTimeoutError("Redis did not answer in time"))
