@@ -27,6 +27,7 @@ def test_no_fault_of_a_server_loses_or_doubles_a_call(tmp_path: Path) -> None:
 
 def test_a_full_disk_refuses_calls_and_loses_none(tmp_path: Path) -> None:
     if os.geteuid() != 0:
+        # Only root may mount a disk of its own; CI is root.
         pytest.skip("a small disk needs the right to mount a tmpfs")
     try:
         figures = chaos.fill_disk(tmp_path, SHORT)
