@@ -11,7 +11,6 @@ Does not belong here: what the servers hold (see `migrations`).
 import fcntl
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import psycopg
+import redis
 from psycopg import sql
 
 from oco_warehouse.database import CONNECT_TIMEOUT_SECONDS, lock_key, unreachable_message
@@ -91,7 +91,7 @@ class Attachment:
                 self._guardian = _spawn_guardian(self.home, fsync=fsync)
             addresses = self._wait_until_ready(deadline)
             # One that is being killed, or whose server died, still has its lock for a moment.
-            if all(map(_listens, addresses.values())):
+            if _answer(addresses):
                 return addresses
             if time.monotonic() > deadline:
                 raise EmbeddedServerError(
@@ -242,11 +242,16 @@ def _can_lock(path: Path, kind: int) -> bool:
     return True
 
 
-def _listens(url: str) -> bool:
-    address = urlsplit(url)
+def _answer(addresses: dict[str, str]) -> bool:
+    """Whether both servers speak: one that was killed still listens until it is next scheduled."""
+    door = urlsplit(addresses["database_url"])._replace(path="/postgres").geturl()
     try:
-        socket.create_connection((address.hostname or "", address.port or 0), timeout=1).close()
-    except OSError:
+        psycopg.connect(door, connect_timeout=CONNECT_TIMEOUT_SECONDS).close()
+        with redis.Redis.from_url(
+            addresses["redis_url"], socket_timeout=CONNECT_TIMEOUT_SECONDS
+        ) as cache:
+            cache.ping()
+    except (psycopg.OperationalError, redis.RedisError):
         return False
     return True
 
