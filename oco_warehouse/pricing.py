@@ -6,12 +6,17 @@ belong here: where prices come from (the `model_pricing` asset), what a provider
 makes the cost None and `unpriced`, never 0.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from decimal import Context, Decimal, localcontext
-from typing import Final, Literal
+from decimal import Context, Decimal
+from fractions import Fraction
+from functools import cached_property
+from typing import Final, Literal, NamedTuple
+
+from oco_warehouse.money import NANO_PER_DOLLAR
 
 CostStatus = Literal["exact", "partial", "estimated", "unpriced"]
 
@@ -22,6 +27,8 @@ _SNAPSHOT_DATE: Final = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{8})$")
 # Token counts times prices with any number of decimals: no step may round.
 _EXACT: Final = Context(prec=80)
 _MILLION: Final = 6
+_PER_MILLION: Final = 10**_MILLION
+_ZERO: Final = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,22 @@ class Usage:
     tool_uses: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+class Dearest(NamedTuple):
+    """Largest charges as whole numbers of one unit, so that admission computes with integers.
+
+    Attributes:
+        input: of one token, as all of them in units.
+        units_per_nano: how many units a nano-dollar has.
+    """
+
+    input: int
+    output: int
+    tool_use: int
+    request: int
+    units_per_nano: int
+
+
+@dataclass(frozen=True)
 class Price:
     """One row of `oco.model_pricing`: US dollars per million tokens unless said otherwise."""
 
@@ -72,6 +94,25 @@ class Price:
     per_request: Decimal = Decimal(0)
     tool_prices: Mapping[str, Decimal] = field(default_factory=dict)
     max_output_tokens: int | None = None
+
+    @cached_property
+    def dearest(self) -> "Dearest | None":
+        """The most that each token, tool use and request can cost; None when that is not known."""
+        if self.input is None or self.output is None:
+            return None
+        # Cached input is left out: it is never dearer than plain input.
+        ways_in = (self.input, self.cache_write, self.cache_write_1h, self.audio_input)
+        ways_out = (self.output, self.reasoning, self.audio_output)
+        exact = (
+            Fraction(max(way for way in ways_in if way is not None)) / _PER_MILLION,
+            Fraction(max(way for way in ways_out if way is not None)) / _PER_MILLION,
+            Fraction(max(self.tool_prices.values(), default=_ZERO)),
+            Fraction(self.per_request),
+        )
+        nano = [charge * NANO_PER_DOLLAR for charge in exact]
+        units = math.lcm(*(charge.denominator for charge in nano))
+        token_in, token_out, tool_use, request = (int(charge * units) for charge in nano)
+        return Dearest(token_in, token_out, tool_use, request, units)
 
     @property
     def is_free(self) -> bool:
@@ -147,23 +188,22 @@ def normalise_tier(service_tier: str | None) -> str:
     return STANDARD_TIER if name in _STANDARD_NAMES else name
 
 
-def _per_million(tokens: int, price: Decimal) -> Decimal:
-    return (tokens * price).scaleb(-_MILLION)
-
-
 def _first(*prices: Decimal | None) -> Decimal | None:
-    return next((price for price in prices if price is not None), None)
+    for price in prices:
+        if price is not None:
+            return price
+    return None
 
 
 def _charge(parts: Iterable[tuple[int, Decimal | None]]) -> Decimal | None:
-    total = Decimal(0)
+    total = _ZERO
     for tokens, price in parts:
         if tokens == 0:
             continue
         if price is None:
             return None
-        total += _per_million(tokens, price)
-    return total
+        total = _EXACT.add(total, _EXACT.multiply(tokens, price))
+    return total.scaleb(-_MILLION, _EXACT)
 
 
 def price_usage(prices: PriceTiers | None, usage: Usage, status: CostStatus = "exact") -> Cost:
@@ -190,76 +230,65 @@ def price_usage(prices: PriceTiers | None, usage: Usage, status: CostStatus = "e
         - usage.audio_input_tokens,
     )
     plain_output = max(0, usage.output_tokens - usage.reasoning_tokens - usage.audio_output_tokens)
-    with localcontext(_EXACT):
-        input_cost = _charge(
-            (
-                (plain_input, price.input),
-                (usage.cached_input_tokens, _first(price.cached_input, price.input)),
-                (usage.cache_write_tokens - long_writes, _first(price.cache_write, price.input)),
-                (long_writes, _first(price.cache_write_1h, price.cache_write, price.input)),
-                (usage.audio_input_tokens, _first(price.audio_input, price.input)),
-            )
+    input_cost = _charge(
+        (
+            (plain_input, price.input),
+            (usage.cached_input_tokens, _first(price.cached_input, price.input)),
+            (usage.cache_write_tokens - long_writes, _first(price.cache_write, price.input)),
+            (long_writes, _first(price.cache_write_1h, price.cache_write, price.input)),
+            (usage.audio_input_tokens, _first(price.audio_input, price.input)),
         )
-        output_cost = _charge(
-            (
-                (plain_output, price.output),
-                (usage.reasoning_tokens, _first(price.reasoning, price.output)),
-                (usage.audio_output_tokens, _first(price.audio_output, price.output)),
-            )
+    )
+    output_cost = _charge(
+        (
+            (plain_output, price.output),
+            (usage.reasoning_tokens, _first(price.reasoning, price.output)),
+            (usage.audio_output_tokens, _first(price.audio_output, price.output)),
         )
-        if input_cost is None or output_cost is None:
-            return UNPRICED
-        output_cost += price.per_request
-        whole = prices.tier_known
-        for tool, uses in usage.tool_uses.items():
-            if uses and tool not in price.tool_prices:
-                whole = False
-                continue
-            output_cost += uses * price.tool_prices.get(tool, Decimal(0))
-        if status == "exact" and not whole:
-            status = "estimated"
-        return Cost(input_cost + output_cost, input_cost, output_cost, status, price.price_version)
+    )
+    if input_cost is None or output_cost is None:
+        return UNPRICED
+    output_cost = _EXACT.add(output_cost, price.per_request)
+    whole = prices.tier_known
+    for tool, uses in usage.tool_uses.items():
+        if uses and tool not in price.tool_prices:
+            whole = False
+            continue
+        charged = _EXACT.multiply(uses, price.tool_prices.get(tool, _ZERO))
+        output_cost = _EXACT.add(output_cost, charged)
+    if status == "exact" and not whole:
+        status = "estimated"
+    total = _EXACT.add(input_cost, output_cost)
+    return Cost(total, input_cost, output_cost, status, price.price_version)
 
 
 def worst_case(
     prices: PriceTiers, input_tokens: int, output_tokens: int, tool_uses: int = 0
-) -> Decimal | None:
-    """The most that a call of at most so many tokens can cost in US dollars; None when unknown.
+) -> int | None:
+    """The most that a call of at most so many tokens can cost; None when unknown.
 
     Every context tier up to the prompt's bound is considered, and every way in which a token can be
     charged, because a cache write costs more than a plain token. Uses of tools count as the dearest
     tool of the model.
+
+    Returns:
+        Nano-dollars, rounded up.
     """
-    worst: Decimal | None = None
-    with localcontext(_EXACT):
-        for price in prices.tiers:
-            if price.min_context_tokens and input_tokens <= price.min_context_tokens:
-                continue
-            if price.input is None or price.output is None:
-                return None
-            # Cached input is left out: it is never dearer than plain input.
-            dearest_input = max(
-                part
-                for part in (
-                    price.input,
-                    price.cache_write,
-                    price.cache_write_1h,
-                    price.audio_input,
-                )
-                if part is not None
-            )
-            dearest_output = max(
-                part
-                for part in (price.output, price.reasoning, price.audio_output)
-                if part is not None
-            )
-            amount = (
-                _per_million(input_tokens, dearest_input)
-                + _per_million(output_tokens, dearest_output)
-                + price.per_request
-                + tool_uses * max(price.tool_prices.values(), default=Decimal(0))
-            )
-            worst = amount if worst is None else max(worst, amount)
+    worst: int | None = None
+    for price in prices.tiers:
+        if price.min_context_tokens and input_tokens <= price.min_context_tokens:
+            continue
+        dearest = price.dearest
+        if dearest is None:
+            return None
+        amount = (
+            input_tokens * dearest.input
+            + output_tokens * dearest.output
+            + tool_uses * dearest.tool_use
+            + dearest.request
+        )
+        nano = -(-amount // dearest.units_per_nano)
+        worst = nano if worst is None else max(worst, nano)
     return worst
 
 

@@ -26,7 +26,6 @@ from oco_proxy.proxy.settlement import BYTES_PER_TOKEN, CallFacts
 from oco_proxy.router.plan import OFF, ROUTE_HEADER, plan
 from oco_proxy.services import Services
 from oco_warehouse.errors import InvalidInputError
-from oco_warehouse.money import to_nano
 from oco_warehouse.pricing import PriceTiers, worst_case
 
 _log = structlog.get_logger(__name__)
@@ -247,7 +246,7 @@ class ProxyRoute:
             worst = worst_case(prices, shape.input_bound, output, shape.tool_uses)
             if worst is None:
                 return None
-            most = max(most or 0, to_nano(worst))
+            most = worst if most is None else max(most, worst)
         return most
 
     def _dialect(self, scope: Any) -> DialectName:

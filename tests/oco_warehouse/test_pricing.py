@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oco_warehouse.money import to_nano
 from oco_warehouse.pricing import Price, PriceTable, PriceTiers, Usage, price_usage, worst_case
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -142,9 +143,17 @@ def test_no_call_costs_more_than_its_worst_case(
     cost = price_usage(both, usage)
     worst = worst_case(both, inputs + data.draw(st.integers(0, 10)), outputs)
     assert cost.cost_usd is not None and worst is not None
-    assert cost.cost_usd <= worst
+    assert to_nano(cost.cost_usd) <= worst
     assert cost.input_cost_usd is not None and cost.output_cost_usd is not None
     assert cost.cost_usd == cost.input_cost_usd + cost.output_cost_usd
+
+
+def test_a_worst_case_is_rounded_up_to_whole_nano_dollars() -> None:
+    odd = tiers(price(input=Decimal("0.0001"), output=Decimal("0.00000001")))
+    # 3 × 10⁻¹⁰ and 10⁻¹⁴ dollars
+    assert worst_case(odd, 3, 1) == 1
+    assert worst_case(odd, 10_000, 0) == 1000
+    assert worst_case(odd, 10_000, 1) == 1001
 
 
 @pytest.mark.parametrize("amounts", [(None, 1), (1, None)])
@@ -173,4 +182,4 @@ def test_a_call_that_leaves_the_tier_open_may_be_served_by_any() -> None:
 
 def test_the_worst_case_counts_the_dearest_tool_for_every_use() -> None:
     dear = tiers(price(tool_prices={"a": Decimal("0.01"), "b": Decimal("0.03")}))
-    assert worst_case(dear, 0, 0, 10) == Decimal("0.3")
+    assert worst_case(dear, 0, 0, 10) == 300_000_000
