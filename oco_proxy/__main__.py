@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from oco_proxy.serving import listen, make_server, run_workers
+from oco_proxy.serving import calm_collector, listen, make_server, run_workers
 from oco_warehouse.errors import OpenCloudOpsError
 from oco_warehouse.settings import load_settings
 
@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OpenCloudOpsError as error:
         sys.stderr.write(f"oco: {error}\n")
         return 2
+    calm_collector()
     with listener:
         server.run(sockets=[listener])
     return 0 if server.started else 2

@@ -16,6 +16,8 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Final, Literal, NamedTuple
 
+import msgspec
+
 from oco_warehouse.money import NANO_PER_DOLLAR
 
 CostStatus = Literal["exact", "partial", "estimated", "unpriced"]
@@ -167,8 +169,7 @@ class PriceTiers:
         return max(known, default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(msgspec.Struct, frozen=True):
     """What a call cost in US dollars; all three amounts are None exactly when it is unpriced."""
 
     cost_usd: Decimal | None

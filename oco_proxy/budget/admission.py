@@ -8,7 +8,7 @@ any moment limit minus spent minus held is what may still be promised, whoever a
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -96,7 +96,7 @@ class Posted:
 
 @dataclass(frozen=True, slots=True)
 class _Posting:
-    keys: list[str]
+    keys: Sequence[str]
     spent_nano: int
     expiry: int
     ids: list[str]

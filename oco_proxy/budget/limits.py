@@ -98,7 +98,7 @@ class Limits:
         self._rates: dict[Scope, RateLimit] = {}
         self.spent: list[tuple[Budget, datetime, Decimal]] = []
         self._by_scope: dict[Scope, tuple[Budget, ...]] = {}
-        self._periods: dict[str, Period] = {}
+        self._newest: dict[str, Claim] = {}
         self.loaded = False
 
     async def refresh(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
@@ -123,7 +123,7 @@ class Limits:
             by_scope[key] = (*by_scope.get(key, ()), budget)
         if by_scope != self._by_scope:
             self._by_scope = by_scope
-            self._periods.clear()
+            self._newest.clear()
         self.loaded = True
 
     def claims(self, scopes: list[Scope], at: datetime) -> list[Claim]:
@@ -131,16 +131,17 @@ class Limits:
         claims = []
         for scope in scopes:
             for budget in self._by_scope.get(scope, ()):
-                period = self._periods.get(budget.id)
-                if period is None or not period.start <= at < period.end:
+                claim = self._newest.get(budget.id)
+                if claim is None or not claim.period.start <= at < claim.period.end:
                     try:
-                        period = budget.period_at(at)
+                        claim = Claim(budget, budget.period_at(at))
                     except InvalidInputError as error:
                         _log.error("budget_unusable", budget_id=budget.id, reason=str(error))
                         continue
-                    self._periods[budget.id] = period
-                claims.append(Claim(budget, period))
-        claims.sort(key=lambda claim: claim.budget.id)
+                    self._newest[budget.id] = claim
+                claims.append(claim)
+        if len(claims) > 1:
+            claims.sort(key=lambda claim: claim.budget.id)
         return claims
 
     def rate_claims(self, scopes: list[Scope]) -> list[RateClaim]:

@@ -2,9 +2,10 @@
 
 import hashlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from importlib import resources
 from typing import Any, Final
 
@@ -25,6 +26,8 @@ SETTLED_MS: Final = 24 * 3600 * 1000
 GRACE_MS: Final = 600
 _KEPT_AFTER_PERIOD: Final = timedelta(days=2)
 _NO_LIMIT: Final = -1
+# Periods of budgets whose keys are made once instead of twice a call.
+_REMEMBERED: Final = 4096
 
 # One hash tag: all keys of one script lie in one slot of a cluster.
 _PREFIX: Final = "oco:{budgets}"
@@ -62,7 +65,7 @@ class _Script:
         # Redis names a script by its SHA-1; nothing rests on it being hard to forge.
         self._hash = hashlib.sha1(self._text.encode(), usedforsecurity=False).hexdigest()
 
-    async def run(self, keys: list[str], arguments: list[Argument]) -> Any:
+    async def run(self, keys: Sequence[str], arguments: list[Argument]) -> Any:
         try:
             return await self._link.execute("EVALSHA", self._hash, len(keys), *keys, *arguments)
         except ResponseError as error:
@@ -143,7 +146,9 @@ class Scripts:
         """Say that a request has ended, without waiting: nothing overtakes it on the way."""
         self._hold.post(*_hold_arguments(hold, more_tokens), on_failure)
 
-    async def post(self, claim_keys: list[str], spent: int, expiry: int, ids: list[str]) -> None:
+    async def post(
+        self, claim_keys: Sequence[str], spent: int, expiry: int, ids: list[str]
+    ) -> None:
         """End the holds of recorded requests and raise what is spent."""
         await self._posting.run(claim_keys, [spent, expiry, *ids])
 
@@ -159,12 +164,14 @@ class Scripts:
         await self._link.execute("HSET", EPOCH_KEY, "id", uuid.uuid4().hex, "born", born)
 
 
-def posting_keys(budget_id: str, period_start: datetime) -> list[str]:
+@lru_cache(_REMEMBERED)
+def posting_keys(budget_id: str, period_start: datetime) -> tuple[str, str, str]:
     """Keys of one period of one budget."""
     base = f"{_PREFIX}:{budget_id}:{int(period_start.timestamp())}"
-    return [base, f"{base}:holds", f"{base}:expiries"]
+    return base, f"{base}:holds", f"{base}:expiries"
 
 
+@lru_cache(_REMEMBERED)
 def keys_expire_at(period_end: datetime) -> int:
     """When the keys of a period go, in ms since the epoch."""
     return int((period_end + _KEPT_AFTER_PERIOD).timestamp() * 1000)
@@ -181,7 +188,7 @@ def _hold_arguments(hold: Hold, more_tokens: int) -> tuple[list[str], list[Argum
     return keys, arguments
 
 
-def _keys(claim: Claim) -> list[str]:
+def _keys(claim: Claim) -> tuple[str, str, str]:
     return posting_keys(claim.budget.id, claim.period.start)
 
 

@@ -1,6 +1,5 @@
 """Which headers pass: all of them, except those that belong to one hop or to the gateway."""
 
-from collections.abc import Iterable
 from typing import Final
 
 RawHeaders = list[tuple[bytes, bytes]]
@@ -23,17 +22,14 @@ _OURS: Final = frozenset(
     {b"x-agent-id", b"x-team-id", b"x-user-id", b"x-org-id", b"x-oco-token", b"x-oco-tags"}
     | {b"x-oco-route"}
 )
+# Host and length are said anew; the body is here already, so there is nothing left to expect.
+_REWRITTEN: Final = frozenset({b"host", b"content-length", b"expect"})
 REQUEST_ID: Final = b"x-oco-request-id"
 ROUTED_MODEL: Final = b"x-oco-routed-model"
 
 
-def _named_by_connection(headers: Iterable[tuple[bytes, bytes]]) -> set[bytes]:
-    return {
-        name.strip().lower()
-        for key, value in headers
-        if key.lower() == b"connection"
-        for name in value.split(b",")
-    }
+_DROPPED_UPSTREAM: Final = _HOP_BY_HOP | _OURS | _REWRITTEN
+_DROPPED_WITH_ENCODING: Final = _DROPPED_UPSTREAM | {b"accept-encoding"}
 
 
 def for_upstream(headers: RawHeaders, *, identity_encoding: bool) -> RawHeaders:
@@ -43,32 +39,38 @@ def for_upstream(headers: RawHeaders, *, identity_encoding: bool) -> RawHeaders:
         headers: as they came.
         identity_encoding: ask for an uncompressed answer, because an event will be taken out of it.
     """
-    # The body is here already, so there is nothing left to expect.
-    own = {b"host", b"content-length", b"expect"}
-    dropped = _HOP_BY_HOP | _OURS | _named_by_connection(headers) | own
-    if identity_encoding:
-        dropped |= {b"accept-encoding"}
-    passed = [(name, value) for name, value in headers if name.lower() not in dropped]
-    if identity_encoding:
-        passed.append((b"accept-encoding", b"identity"))
+    if not identity_encoding:
+        return _without(headers, _DROPPED_UPSTREAM)
+    passed = _without(headers, _DROPPED_WITH_ENCODING)
+    passed.append((b"accept-encoding", b"identity"))
     return passed
 
 
-def for_client(headers: Iterable[tuple[bytes, bytes]], *, without: frozenset[bytes]) -> RawHeaders:
+def for_client(headers: RawHeaders, *, without: frozenset[bytes]) -> RawHeaders:
     """The provider's headers as the client gets them, in their order.
 
     Args:
         headers: as they came.
         without: names that no longer hold, because an event was taken out of the body.
     """
-    kept = list(headers)
-    dropped = _HOP_BY_HOP | _named_by_connection(kept) | without
-    return [(name.lower(), value) for name, value in kept if name.lower() not in dropped]
+    return _without(headers, _HOP_BY_HOP | without if without else _HOP_BY_HOP)
 
 
-def header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str:
-    """The value of a header; empty when it is absent."""
-    for key, value in headers:
-        if key.lower() == name:
-            return value.decode("latin-1")
-    return ""
+def _without(headers: RawHeaders, dropped: frozenset[bytes]) -> RawHeaders:
+    lowered = [(name.lower(), value) for name, value in headers]
+    named = [value for name, value in lowered if name == b"connection"]
+    if named:
+        # A Connection header names further headers of this one hop.
+        dropped |= {word.strip().lower() for value in named for word in value.split(b",")}
+    return [pair for pair in lowered if pair[0] not in dropped]
+
+
+class Fields:
+    """Headers by their names; of several with one name, the first."""
+
+    def __init__(self, headers: RawHeaders) -> None:
+        self._values = {name.lower(): value for name, value in reversed(headers)}
+
+    def get(self, name: bytes) -> str:
+        """The value of a header; empty when it is absent."""
+        return self._values.get(name, b"").decode("latin-1")

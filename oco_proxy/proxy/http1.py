@@ -127,6 +127,11 @@ class Connection(asyncio.Protocol):
                 self._transport.resume_reading()
         return fragment
 
+    @property
+    def is_read(self) -> bool:
+        """True when the answer is complete and no fragment of it waits."""
+        return self.complete and not self._fragments
+
     def rest(self) -> None:
         """The exchange is over and the connection may carry another one."""
         self._in_exchange = False

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from oco_proxy.middleware.tokens import TokenBook
-from oco_proxy.proxy.headers import RawHeaders, header
+from oco_proxy.proxy.headers import Fields
 from oco_warehouse.errors import InvalidInputError
 from oco_warehouse.records import Identity
 
@@ -70,7 +70,7 @@ class Directory:
         return replace(identity, team_id=team, org_id=org)
 
 
-async def identify(headers: RawHeaders, tokens: TokenBook, directory: Directory) -> Identity:
+async def identify(headers: Fields, tokens: TokenBook, directory: Directory) -> Identity:
     """Who calls. A token's own identity wins, field by field, over the headers.
 
     Raises:
@@ -84,7 +84,7 @@ async def identify(headers: RawHeaders, tokens: TokenBook, directory: Directory)
         user_id=_identifier(headers, b"x-user-id"),
         org_id=_identifier(headers, b"x-org-id"),
     )
-    secret = header(headers, b"x-oco-token")
+    secret = headers.get(b"x-oco-token")
     if secret:
         token = await tokens.find(secret)
         if token is None:
@@ -103,13 +103,13 @@ async def identify(headers: RawHeaders, tokens: TokenBook, directory: Directory)
     return directory.complete(said)
 
 
-def read_tags(headers: RawHeaders) -> dict[str, str]:
+def read_tags(headers: Fields) -> dict[str, str]:
     """Attribution tags from `X-OCO-Tags`, a JSON object of short texts.
 
     Raises:
         InvalidInputError: when the header is something else.
     """
-    text = header(headers, b"x-oco-tags")
+    text = headers.get(b"x-oco-tags")
     if not text:
         return {}
     try:
@@ -134,8 +134,8 @@ def read_tags(headers: RawHeaders) -> dict[str, str]:
     return tags
 
 
-def _identifier(headers: RawHeaders, name: bytes) -> str | None:
-    value = header(headers, name).strip()
+def _identifier(headers: Fields, name: bytes) -> str | None:
+    value = headers.get(name).strip()
     if len(value) > MAX_ID_LENGTH or not value.isprintable():
         raise InvalidInputError(
             f"{name.decode().title()} must be at most {MAX_ID_LENGTH} printable characters"

@@ -4,15 +4,15 @@ Pure and incremental: no I/O, no clock, and never an exception, whatever the byt
 dialect supplies the meters; `dialects` chooses one by provider and endpoint.
 """
 
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from oco_proxy.proxy.decoding import MAX_DECODED_BYTES
 from oco_warehouse.pricing import Usage
 
 
-@dataclass(frozen=True, slots=True)
-class Metered:
+class Metered(msgspec.Struct, frozen=True):
     """What an answer said about itself.
 
     Attributes:

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Final
 
+import msgspec
 import structlog
 
 from oco_proxy.middleware.logs import log_call
 from oco_proxy.proxy import dialects
 from oco_proxy.proxy.decoding import Decoder, decoder_for
-from oco_proxy.proxy.headers import REQUEST_ID, ROUTED_MODEL, RawHeaders, for_client, header
+from oco_proxy.proxy.headers import REQUEST_ID, ROUTED_MODEL, Fields, RawHeaders, for_client
 from oco_proxy.proxy.metering import Meter, Metered
 from oco_proxy.proxy.openai import UsageEventRemover
 from oco_proxy.proxy.providers import Provider
@@ -65,8 +66,9 @@ class _Body:
     """The answer's body on its two ways: to the client, and through the meter."""
 
     def __init__(self, call: Call, answer: Answer) -> None:
-        encoding = header(answer.headers, b"content-encoding")
-        is_stream = header(answer.headers, b"content-type").startswith("text/event-stream")
+        fields = Fields(answer.headers)
+        encoding = fields.get(b"content-encoding")
+        is_stream = fields.get(b"content-type").startswith("text/event-stream")
         ok = answer.status < 400
         self.meter: Meter = dialects.meter_for(
             call.provider,
@@ -79,10 +81,13 @@ class _Body:
         # We asked for an uncompressed stream; one that comes compressed is passed on plain, because
         # an event cannot be cut out of compressed bytes.
         self._plain = self._remover is not None and encoding.lower() not in {"", "identity"}
-        self.dropped_headers = frozenset(
-            {b"content-length"} if self._remover else set()
-        ) | frozenset({b"content-encoding"} if self._plain else set())
-        length = header(answer.headers, b"content-length")
+        self.dropped_headers: frozenset[bytes] = frozenset()
+        if self._remover is not None:
+            changed = (
+                {b"content-length", b"content-encoding"} if self._plain else {b"content-length"}
+            )
+            self.dropped_headers = frozenset(changed)
+        length = fields.get(b"content-length")
         self.expected: int | None = int(length) if length.isdigit() else None
         if call.method == "HEAD" or answer.status in _NO_BODY:
             self.expected = 0
@@ -158,7 +163,7 @@ async def _read_away(answer: Answer) -> None:
     size = 0
     with suppress(UpstreamFailure, TimeoutError):
         async with asyncio.timeout(_READ_AWAY_SECONDS):
-            async for fragment in answer.fragments():
+            while fragment := await answer.next_fragment():
                 size += len(fragment)
                 if size > _READ_AWAY_BYTES:
                     return
@@ -169,7 +174,9 @@ def _fall_back(call: Call, routing: Routing, status: int, *, rests: bool) -> Non
     routing.fell_back = True
     call.body, call.url = routing.body, routing.url
     if call.facts.shape is not None:
-        call.facts = replace(call.facts, shape=replace(call.facts.shape, model=routing.original))
+        call.facts = msgspec.structs.replace(
+            call.facts, shape=replace(call.facts.shape, model=routing.original)
+        )
     _log.info(
         "route_fell_back",
         request_id=call.facts.request_id,
@@ -194,11 +201,15 @@ async def _pass_on(services: Services, call: Call, answer: Answer, send: Any) ->
     await _send(
         call, send, {"type": "http.response.start", "status": answer.status, "headers": headers}
     )
+    last = b""
     try:
-        async for fragment in answer.fragments():
+        while fragment := await answer.next_fragment():
             out = body.take(fragment)
             if body.is_last and not call.recorded:
                 _finish(services, call, answer, body)
+            if answer.is_read:
+                last = out
+                break
             if out:
                 await _send(
                     call, send, {"type": "http.response.body", "body": out, "more_body": True}
@@ -213,7 +224,7 @@ async def _pass_on(services: Services, call: Call, answer: Answer, send: Any) ->
         raise
     if not call.recorded:
         _finish(services, call, answer, body)
-    await _send(call, send, {"type": "http.response.body", "body": body.rest()})
+    await _send(call, send, {"type": "http.response.body", "body": last + body.rest()})
 
 
 def _finish(services: Services, call: Call, answer: Answer, body: _Body) -> None:

@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import asyncpg
+import msgspec
 import structlog
 
 from oco_proxy.budget.admission import BudgetExceeded, BudgetUnavailable, RateLimited
 from oco_proxy.middleware.problems import place_of
 from oco_proxy.proxy import dialects
-from oco_proxy.proxy.headers import REQUEST_ID, RawHeaders, for_upstream, header
+from oco_proxy.proxy.headers import REQUEST_ID, Fields, RawHeaders, for_upstream
 from oco_proxy.proxy.identity import InvalidToken, identify, read_tags
 from oco_proxy.proxy.providers import DialectName, Provider
 from oco_proxy.proxy.refusals import Refusal, over_budget, rate_limited
@@ -87,6 +88,7 @@ class ProxyRoute:
         arrived_at = datetime.now(UTC)
         services = self._services
         headers: RawHeaders = list(scope["headers"])
+        fields = Fields(headers)
         method = str(scope["method"])
         target = self._target(scope, method)
         if not services.spool.accepts:
@@ -96,12 +98,12 @@ class ProxyRoute:
                 "Calls cannot be recorded now: the spool is full or its disk refuses writes.",
                 retry_after=5,
             )
-        body = await _read_body(receive, headers, services.settings.max_body_bytes)
+        body = await _read_body(receive, fields, services.settings.max_body_bytes)
         began = time.perf_counter()
         try:
-            identity = await identify(headers, services.tokens, services.directory)
-            tags = read_tags(headers)
-            shape = _shape(target, headers, body)
+            identity = await identify(fields, services.tokens, services.directory)
+            tags = read_tags(fields)
+            shape = _shape(target, fields, body)
         except InvalidToken as error:
             raise Refusal(401, "invalid_token", str(error)) from None
         except InvalidInputError as error:
@@ -136,7 +138,7 @@ class ProxyRoute:
             takes_usage_out=asked is not None,
             arrived=arrived,
         )
-        self._route(call, headers)
+        self._route(call, fields)
         await self._admit(call)
         call.overhead_us = int((time.perf_counter() - began) * 1_000_000)
         return call
@@ -160,12 +162,12 @@ class ProxyRoute:
             provider, text, url, endpoint, dialects.is_metered(provider, endpoint, method)
         )
 
-    def _route(self, call: Call, headers: RawHeaders) -> None:
+    def _route(self, call: Call, headers: Fields) -> None:
         """Let a policy of the caller choose a cheaper model."""
         services, facts = self._services, call.facts
         if not services.routing.policies or facts.shape is None:
             return
-        if header(headers, ROUTE_HEADER).strip().lower() == OFF:
+        if headers.get(ROUTE_HEADER).strip().lower() == OFF:
             return
         planned = plan(
             services.routing,
@@ -183,7 +185,9 @@ class ProxyRoute:
             return
         call.routing, call.body, call.url = planned
         if call.routing.is_in_force:
-            call.facts = replace(facts, shape=replace(facts.shape, model=call.routing.routed))
+            call.facts = msgspec.structs.replace(
+                facts, shape=replace(facts.shape, model=call.routing.routed)
+            )
 
     async def _admit(self, call: Call) -> None:
         """Count the call in the caller's rate limits, hold its worst case in the budgets."""
@@ -310,10 +314,10 @@ def _lacks_usage(target: Target, shape: RequestShape) -> bool:
     )
 
 
-def _shape(target: Target, headers: RawHeaders, body: bytes) -> RequestShape | None:
+def _shape(target: Target, headers: Fields, body: bytes) -> RequestShape | None:
     if not target.metered:
         return None
-    if header(headers, b"content-encoding").lower() not in {"", "identity"}:
+    if headers.get(b"content-encoding").lower() not in {"", "identity"}:
         raise Refusal(
             415,
             "unsupported_content_encoding",
@@ -322,11 +326,10 @@ def _shape(target: Target, headers: RawHeaders, body: bytes) -> RequestShape | N
     return dialects.read_shape(target.provider, target.path, body)
 
 
-async def _read_body(receive: Any, headers: RawHeaders, limit: int) -> bytes:
-    too_large = Refusal(413, "body_too_large", f"The request body is larger than {limit} bytes.")
-    length = header(headers, b"content-length")
+async def _read_body(receive: Any, headers: Fields, limit: int) -> bytes:
+    length = headers.get(b"content-length")
     if length.isdigit() and int(length) > limit:
-        raise too_large
+        raise _too_large(limit)
     parts: list[bytes] = []
     size = 0
     while True:
@@ -336,8 +339,12 @@ async def _read_body(receive: Any, headers: RawHeaders, limit: int) -> bytes:
         part = message.get("body", b"")
         size += len(part)
         if size > limit:
-            raise too_large
+            raise _too_large(limit)
         if part:
             parts.append(part)
         if not message.get("more_body", False):
             return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal(413, "body_too_large", f"The request body is larger than {limit} bytes.")

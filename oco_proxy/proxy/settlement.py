@@ -1,8 +1,13 @@
-"""How a call ended becomes its row: pure, so that every ending can be tried in a test."""
+"""How a call ended becomes its row: pure, so that every ending can be tried in a test.
 
-from dataclasses import dataclass, replace
+Facts and endings are Structs, because one of each is made for every call.
+"""
+
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
+
+import msgspec
 
 from oco_proxy.proxy.metering import Metered
 from oco_proxy.proxy.request_body import RequestShape
@@ -22,8 +27,7 @@ BYTES_PER_TOKEN: Final = 4
 MAX_NAME: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class CallFacts:
+class CallFacts(msgspec.Struct, frozen=True):
     """What was known before the answer.
 
     Attributes:
@@ -45,8 +49,7 @@ class CallFacts:
     price_provider: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(msgspec.Struct, frozen=True):
     """How it ended.
 
     Attributes:

@@ -6,7 +6,6 @@ A call that reached a provider is never repeated here: it may have been billed.
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 from urllib.parse import urlsplit
@@ -54,21 +53,25 @@ class Answer:
         self.status = connection.status
         self.headers = connection.headers
 
-    async def fragments(self) -> AsyncIterator[bytes]:
-        """Body bytes as they come, still encoded.
+    async def next_fragment(self) -> bytes:
+        """The next bytes of the body as they come, still encoded; empty at its end.
 
         Raises:
             UpstreamFailure: when the provider falls silent or breaks off.
         """
         try:
-            while fragment := await self._connection.next_fragment():
-                yield fragment
+            return await self._connection.next_fragment()
         except Silent:
             raise _silent() from None
         except BrokenOff:
             raise UpstreamFailure(
                 "the provider broke off its answer", "upstream_reset", 502, reached=True
             ) from None
+
+    @property
+    def is_read(self) -> bool:
+        """True when the whole answer came and all of it was taken."""
+        return self._connection.is_read
 
 
 class Upstream:

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
+from oco_proxy.proxy.headers import Fields
 from oco_proxy.proxy.identity import Directory, identify
 from oco_warehouse.database import Warehouse, create_pool
 from oco_warehouse.records import Identity
@@ -33,7 +34,7 @@ def who(warehouse: Warehouse, own: Identity, **headers: str) -> Identity:
         await pool.close()
         raw = [(f"x-{name}-id".encode(), value.encode()) for name, value in headers.items()]
         book: Any = OneToken(own)
-        return await identify([(b"x-oco-token", b"secret"), *raw], book, directory)
+        return await identify(Fields([(b"x-oco-token", b"secret"), *raw]), book, directory)
 
     return asyncio.run(run())
 
