@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -86,10 +87,8 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     def row(self) -> tuple[Any, ...]:
         """Values in the order of `REQUEST_COLUMNS`; tags as JSON text."""
-        return tuple(
-            json.dumps(dict(self.tags)) if name == "tags" else getattr(self, name)
-            for name in REQUEST_COLUMNS
-        )
+        tags = json.dumps(self.tags) if self.tags else "{}"
+        return (*_BEFORE_TAGS(self), tags, *_AFTER_TAGS(self))
 
     def to_json(self) -> bytes:
         """One line of JSON without its line end; money as decimal text, the time as ISO 8601."""
@@ -113,3 +112,6 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(RequestRecord)
 REQUEST_COLUMNS: Final = RequestRecord.__struct_fields__
+_TAGS_AT: Final = REQUEST_COLUMNS.index("tags")
+_BEFORE_TAGS: Final = attrgetter(*REQUEST_COLUMNS[:_TAGS_AT])
+_AFTER_TAGS: Final = attrgetter(*REQUEST_COLUMNS[_TAGS_AT + 1 :])

@@ -4,6 +4,7 @@ Repeating a batch changes nothing: rows that are there already are not inserted 
 that were really inserted move a budget.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -12,7 +13,7 @@ from typing import Any, Final
 import asyncpg
 
 from oco_proxy.budget.admission import Posted
-from oco_proxy.budget.limits import BUDGET_COLUMNS, Budget, budget_from_row
+from oco_proxy.budget.limits import BUDGET_COLUMNS, Budget, Scope, budget_from_row
 from oco_proxy.budget.periods import Period
 from oco_proxy.budget.spending import spent_in
 from oco_warehouse.database import LEDGER_LOCK, lock_key
@@ -58,12 +59,16 @@ async def write_batch(connection: Any, records: Sequence[RequestRecord]) -> list
             "ledger_batch", columns=REQUEST_COLUMNS, records=[record.row() for record in records]
         )
         inserted = {row["id"] for row in await connection.fetch(_INSERT)}
-        new = [record for record in records if record.id in inserted]
-        return [
-            posted
+        by_scope: dict[Scope, list[RequestRecord]] = defaultdict(list)
+        for record in records:
+            if record.id in inserted:
+                for scope in record.scopes():
+                    by_scope[scope].append(record)
+        moved = [
+            await _move(connection, budget, start, by_scope[budget.scope, budget.entity_id])
             for budget, start in budgets
-            if (posted := await _move(connection, budget, start, new)) is not None
         ]
+        return [posted for posted in moved if posted is not None]
 
 
 async def _lock_budgets(
@@ -81,13 +86,14 @@ async def _lock_budgets(
 async def _move(
     connection: Any, budget: Budget, known_start: datetime | None, new: Sequence[RequestRecord]
 ) -> Posted | None:
-    """Move one budget by the new rows that fall into its newest period."""
-    own = [record for record in new if (budget.scope, budget.entity_id) in record.scopes()]
+    """Move one budget by its new rows that fall into its newest period."""
+    by_period: dict[Period, list[Decimal]] = {}
+    period: Period | None = None
     try:
-        by_period: dict[Period, list[Decimal]] = {}
-        for record in own:
-            amounts = by_period.setdefault(budget.period_at(record.timestamp), [])
-            amounts.append(record.cost_usd or Decimal(0))
+        for record in new:
+            if period is None or not period.start <= record.timestamp < period.end:
+                period = budget.period_at(record.timestamp)
+            by_period.setdefault(period, []).append(record.cost_usd or Decimal(0))
     except InvalidInputError:
         return None  # the limits' refresh says so in the log
     if not by_period:
