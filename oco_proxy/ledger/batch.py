@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import asyncpg
 
-from oco_proxy.budget.admission import Posted
 from oco_proxy.budget.limits import BUDGET_COLUMNS, Budget, Scope, budget_from_row
 from oco_proxy.budget.periods import Period
 from oco_proxy.budget.spending import spent_in
+from oco_proxy.budget.verdicts import Posted
 from oco_warehouse.database import LEDGER_LOCK, lock_key
 from oco_warehouse.errors import InvalidInputError
 from oco_warehouse.money import exact_sum

@@ -10,7 +10,8 @@ from typing import Any, Final
 import asyncpg
 import structlog
 
-from oco_proxy.budget.admission import BudgetKeeper, Posted
+from oco_proxy.budget.admission import BudgetKeeper
+from oco_proxy.budget.verdicts import Posted
 from oco_proxy.ledger.batch import BAD_ROW, write_batch
 from oco_proxy.ledger.spool import FSYNC_SECONDS, Spool, SpoolFolder, encode
 from oco_warehouse.records import RequestRecord

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from oco_proxy.budget.admission import BudgetExceeded, RateLimited
+from oco_proxy.budget.verdicts import BudgetExceeded, RateLimited
 from oco_proxy.middleware.problems import problem_body
 from oco_proxy.proxy.headers import RawHeaders
 from oco_proxy.proxy.providers import DialectName

@@ -14,7 +14,7 @@ import asyncpg
 import msgspec
 import structlog
 
-from oco_proxy.budget.admission import BudgetExceeded, BudgetUnavailable, RateLimited
+from oco_proxy.budget.verdicts import BudgetExceeded, BudgetUnavailable, RateLimited
 from oco_proxy.middleware.problems import place_of
 from oco_proxy.proxy import dialects
 from oco_proxy.proxy.headers import REQUEST_ID, Fields, RawHeaders, for_upstream

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from oco_proxy.budget.admission import BudgetExceeded, BudgetKeeper, BudgetUnavailable
+from oco_proxy.budget.admission import BudgetKeeper
 from oco_proxy.budget.limits import Limits
 from oco_proxy.budget.redis_link import RedisLink
 from oco_proxy.budget.scripts import Scripts
+from oco_proxy.budget.verdicts import BudgetExceeded, BudgetUnavailable
 from oco_proxy.ledger.batch import write_batch
 from oco_warehouse.database import Warehouse, create_pool
 from oco_warehouse.records import RequestRecord
