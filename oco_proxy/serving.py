@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import uvicorn
+from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess
 
@@ -61,12 +62,23 @@ def run_workers(settings: Settings, listener: socket.socket, workers: int) -> bo
     os.environ[SHARED_FOLDER] = str(folder)
     try:
         config = _config("oco_proxy.serving:create_worker", settings, workers=workers)
-        supervisor = Multiprocess(config, sockets=[listener])
+        supervisor = _Workers(config, sockets=[listener])
         supervisor.run()
         return STARTUP_FAILURE not in {worker.exitcode for worker in supervisor.processes}
     finally:
         del os.environ[SHARED_FOLDER]
         shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Workers(Multiprocess):
+    """Also takes a dead worker's gauges out of what its successors tell Prometheus."""
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace workers that died."""
+        before = {worker.pid for worker in self.processes}
+        super().keep_subprocess_alive()
+        for pid in before - {worker.pid for worker in self.processes}:
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]  # the library has no types here
 
 
 def _config(app: Any, settings: Settings, workers: int = 1) -> uvicorn.Config:

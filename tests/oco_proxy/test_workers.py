@@ -30,6 +30,11 @@ def children(pid: int) -> set[int]:
     }
 
 
+def metrics_folder(pid: int) -> Path:
+    variables = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    return Path(dict(one.partition("=")[::2] for one in variables)["PROMETHEUS_MULTIPROC_DIR"])
+
+
 def eventually(condition: Callable[[], bool], seconds: float = 20) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -56,8 +61,12 @@ def test_workers_share_a_budget_and_a_killed_one_is_replaced(
         assert eventually(lambda: len(children(parent.pid)) == 2)
         before = children(parent.pid)
         codes = [call() for _ in range(10)]
+        gauge = metrics_folder(min(before)) / f"gauge_livesum_{min(before)}.db"
+        assert eventually(gauge.exists)
         os.kill(min(before), signal.SIGKILL)
         assert eventually(lambda: len(children(parent.pid) - before) == 1)
+        # What a dead worker last said of itself is not told for its successor.
+        assert eventually(lambda: not gauge.exists())
         assert eventually(lambda: httpx.get(f"{gateway.url}/readyz").status_code == 200)
         codes += [call() for _ in range(50)]
         answered = codes.count(200)
