@@ -13,6 +13,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 _log = structlog.get_logger(__name__)
 
 _ACCEPTED: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_NO_ROUTE: Final = "none of ours"
 _QUIET: Final = frozenset({"/healthz", "/readyz"})
 # The hot route answers for itself: a provider's headers pass through as they are.
 _HOT: Final = b"/api/v1/proxy/"
@@ -64,8 +65,8 @@ async def finish_headers(message: Message, scope: Scope) -> None:
         *SECURITY_HEADERS,
     ]
     status = message["status"]
-    # The path without its query: identifiers may be in it, words are not.
-    path = scope["path"]
+    # The route's own words: a path, like a query, may hold anything, a key that went astray too.
+    path = scope.get("path_template") or _NO_ROUTE
     if path in _QUIET and status < 400:
         return
     began = scope["state"].get("began")

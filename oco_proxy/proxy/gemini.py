@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import msgspec
 
 from oco_proxy.proxy.arrays import ElementSplitter
+from oco_proxy.proxy.endpoint_words import OTHER, known_word
 from oco_proxy.proxy.metering import Metered
 from oco_proxy.proxy.sse import EventSplitter, event_data
 from oco_warehouse.pricing import Usage
@@ -79,10 +80,12 @@ def endpoint_of(path: str) -> str:
     A path without a method is named by its collection, so that names stay few.
     """
     method = _METHOD.search(path)
-    if method is not None:
-        return method["method"]
     collection = _COLLECTION.match(path)
-    return collection["name"] if collection is not None else "other"
+    if method is not None:
+        word = method["method"]
+    else:
+        word = collection["name"] if collection is not None else OTHER
+    return known_word(word, "gemini")
 
 
 def model_of(path: str) -> str:

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from oco_proxy.proxy.endpoint_words import OTHER, known_word
 from oco_proxy.proxy.metering import KeptBody, Metered
 from oco_proxy.proxy.sse import EventSplitter, event_data
 from oco_warehouse.pricing import Usage
@@ -23,6 +24,7 @@ UNBILLED: Final = frozenset({"files", "models", "moderations", "uploads"})
 ASKS_FOR_USAGE: Final = frozenset({"chat.completions", "completions"})
 
 _VERSION: Final = re.compile(r"^v\d+[a-z0-9]*/")
+_PATH_WORD: Final = re.compile(r"[a-z_]{2,24}")
 
 
 class _InputDetails(msgspec.Struct):
@@ -70,11 +72,12 @@ _RESPONSE_ENDS: Final = frozenset({"response.completed", "response.incomplete", 
 def endpoint_of(path: str) -> str:
     """The endpoint's name in `api_requests`: `v1/chat/completions` → `chat.completions`.
 
-    Identifiers in the path (`files/file-abc`) are left out, so that names stay few.
+    Identifiers in the path (`files/file-abc`) are left out and words that no provider's paths have
+    are `other`, so that names stay few and say nothing that is not known.
     """
     parts = _VERSION.sub("", path.strip("/")).split("/")
-    named = [part for part in parts[:3] if re.fullmatch(r"[a-z_]{2,24}", part)]
-    return ".".join(named) or "other"
+    words = [part for part in parts[:3] if _PATH_WORD.fullmatch(part)]
+    return ".".join(known_word(word, "openai") for word in words) or OTHER
 
 
 def to_usage(usage: _Usage) -> Usage | None:

@@ -211,6 +211,8 @@ def test_searches_are_billed_by_prompt_or_by_query(model: str, billed: int) -> N
         ("upload/v1beta/files", "files", ""),
         ("v1beta/cachedContents/abc", "cachedContents", ""),
         ("", "other", ""),
+        ("v1beta/somebodysPassword/files", "other", ""),
+        ("v1beta/models/m:somebodysPassword", "other", "m"),
     ],
 )
 def test_a_gemini_path_names_the_method_and_the_model(path: str, endpoint: str, model: str) -> None:

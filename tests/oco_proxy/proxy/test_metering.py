@@ -183,6 +183,7 @@ def test_a_bomb_stops_being_read_within_the_bound() -> None:
         ("v1/responses", "responses"),
         ("", "other"),
         ("v1/audio/speech", "audio.speech"),
+        ("v1/somebodys_password/files", "other.files"),
     ],
 )
 def test_endpoints_have_few_names(path: str, endpoint: str) -> None:

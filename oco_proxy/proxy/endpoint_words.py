@@ -1,0 +1,22 @@
+"""The words that an endpoint's name is made of: those of providers' documented paths.
+
+`openai` has Anthropic's, Azure's and compatible servers' too. An endpoint's name goes to tables,
+logs and metrics; a word that no provider documents may be a key or a text that went astray.
+"""
+
+import json
+from importlib import resources
+from typing import Final, Literal
+
+OTHER: Final = "other"
+_KNOWN: Final = {
+    family: frozenset(words)
+    for family, words in json.loads(
+        resources.files("oco_proxy.proxy").joinpath("endpoint_words.json").read_text("utf-8")
+    ).items()
+}
+
+
+def known_word(word: str, family: Literal["openai", "gemini"]) -> str:
+    """The word itself, or `other` when no documented path has it."""
+    return word if word in _KNOWN[family] else OTHER
