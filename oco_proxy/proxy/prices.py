@@ -12,7 +12,11 @@ from oco_warehouse.pricing import PriceTable
 _log = structlog.get_logger(__name__)
 
 REFRESH_SECONDS: Final = 2.0
-_SIGNATURE: Final = "SELECT count(*) AS rows, max(updated_at) AS newest FROM oco.model_pricing"
+# Every version of a row has the number of the transaction that wrote it. Unlike the newest time,
+# the sum also tells of one that began before the last refresh and ended after it.
+_SIGNATURE: Final = (
+    "SELECT count(*) AS rows, sum(xmin::text::bigint) AS writers FROM oco.model_pricing"
+)
 
 
 class PriceCache:
