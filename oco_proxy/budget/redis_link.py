@@ -25,6 +25,7 @@ _SECOND_LOOK_SECONDS: Final = 0.1
 
 Argument = str | int | float | bytes | memoryview
 Reply = Any
+_Failed = Callable[[Exception], None]
 
 
 class RedisLink:
@@ -53,18 +54,13 @@ class RedisLink:
             connection = await self._open()
         return await connection.send(command)
 
-    def post(self, command: tuple[Argument, ...], on_failure: Callable[[Exception], None]) -> None:
+    def post(self, command: tuple[Argument, ...], on_failure: _Failed) -> None:
         """Send a command without waiting; `on_failure` hears of it when it did not succeed."""
         connection = self._connection
         if connection is None or connection.lost:
             on_failure(RedisConnectionError("there is no connection to Redis"))
             return
-
-        def done(answer: "asyncio.Future[Reply]") -> None:
-            if not answer.cancelled() and (error := answer.exception()) is not None:
-                on_failure(error if isinstance(error, Exception) else RedisConnectionError())
-
-        connection.send(command).add_done_callback(done)
+        connection.post(command, on_failure)
 
     async def close(self) -> None:
         """End the connection; a later command opens a new one."""
@@ -118,19 +114,30 @@ class _Connection(asyncio.Protocol):
         self._timeout = timeout_seconds
         self._loop = asyncio.get_running_loop()
         self._reader = hiredis.Reader(encoding="utf-8", errors="replace")
-        self._pending: deque[asyncio.Future[Reply]] = deque()
+        # Who hears of the answers, in order: who waits, or who only wants to know of failures.
+        self._pending: deque[asyncio.Future[Reply] | _Failed] = deque()
         self._sent_at: deque[float] = deque()
         self._outgoing: list[bytes] = []
         self._transport: asyncio.Transport | None = None
         self._watch: asyncio.TimerHandle | None = None
-        self._doubted: asyncio.Future[Reply] | None = None
+        self._doubted: asyncio.Future[Reply] | _Failed | None = None
         self.lost = False
 
     def send(self, command: tuple[Argument, ...]) -> "asyncio.Future[Reply]":
         answer: asyncio.Future[Reply] = self._loop.create_future()
+        self._send(command, answer)
+        return answer
+
+    def post(self, command: tuple[Argument, ...], on_failure: _Failed) -> None:
+        """Send for nobody who waits: without a future, which would cost as much as the command."""
+        self._send(command, on_failure)
+
+    def _send(
+        self, command: tuple[Argument, ...], answer: "asyncio.Future[Reply] | _Failed"
+    ) -> None:
         if self.lost or len(self._pending) >= MAX_PENDING:
-            answer.set_exception(RedisConnectionError("the connection to Redis is lost"))
-            return answer
+            _fail(answer, RedisConnectionError("the connection to Redis is lost"))
+            return
         if not self._outgoing:
             self._loop.call_soon(self._flush)
         # The stub names a tuple of one; the function takes any length.
@@ -139,7 +146,6 @@ class _Connection(asyncio.Protocol):
         self._sent_at.append(self._loop.time())
         if self._watch is None:
             self._watch = self._loop.call_later(self._timeout, self._check)
-        return answer
 
     def give_up(self, error: Exception) -> None:
         """Fail whatever waits and end the connection."""
@@ -148,9 +154,7 @@ class _Connection(asyncio.Protocol):
             self._watch.cancel()
             self._watch = None
         while self._pending:
-            answer = self._pending.popleft()
-            if not answer.done():
-                answer.set_exception(error)
+            _fail(self._pending.popleft(), error)
         self._sent_at.clear()
         self._outgoing.clear()
         if self._transport is not None:
@@ -169,11 +173,9 @@ class _Connection(asyncio.Protocol):
             while self._pending and (reply := self._reader.gets()) is not False:
                 self._sent_at.popleft()
                 answer = self._pending.popleft()
-                if answer.done():
-                    continue  # its caller was cancelled
                 if isinstance(reply, hiredis.ReplyError):
-                    answer.set_exception(ResponseError(str(reply)))
-                else:
+                    _fail(answer, ResponseError(str(reply)))
+                elif isinstance(answer, asyncio.Future) and not answer.done():
                     answer.set_result(reply)
         except hiredis.ProtocolError:
             self.give_up(RedisConnectionError("Redis answered something that is not its protocol"))
@@ -198,3 +200,10 @@ class _Connection(asyncio.Protocol):
             self._watch = self._loop.call_later(_SECOND_LOOK_SECONDS, self._check)
         else:
             self.give_up(RedisTimeoutError("Redis did not answer in time"))
+
+
+def _fail(answer: "asyncio.Future[Reply] | _Failed", error: Exception) -> None:
+    if not isinstance(answer, asyncio.Future):
+        answer(error)
+    elif not answer.done():  # else its caller was cancelled
+        answer.set_exception(error)
