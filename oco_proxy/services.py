@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 import asyncpg
 import structlog
@@ -50,7 +50,6 @@ class Services:
     writer: LedgerWriter
     upstream: Upstream
     metrics: Metrics
-    calls: set[asyncio.Task[Any]] = field(default_factory=set)
 
 
 @asynccontextmanager

@@ -9,7 +9,6 @@ import asyncio
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Any, Final
 
 import msgspec
@@ -25,6 +24,7 @@ from oco_proxy.proxy.providers import Provider
 from oco_proxy.proxy.refusals import Refusal
 from oco_proxy.proxy.settlement import CallFacts, Ending, to_record
 from oco_proxy.proxy.upstream import Answer, UpstreamFailure
+from oco_proxy.proxy.watching import Watched
 from oco_proxy.router.routing import Routing
 from oco_proxy.services import Services
 from oco_warehouse.money import to_nano
@@ -32,7 +32,6 @@ from oco_warehouse.money import to_nano
 _log = structlog.get_logger(__name__)
 
 CLIENT_CLOSED: Final = 499
-_WATCH_AFTER_SECONDS: Final = 0.05
 _LOGS_CALLS: Final = frozenset({"debug", "info"})
 _READ_AWAY_SECONDS: Final = 0.2
 _READ_AWAY_BYTES: Final = 65_536
@@ -56,6 +55,11 @@ class Call:
     routing: Routing | None = None
     recorded: bool = False
     client_left: bool = False
+
+    def leave(self) -> bool:
+        """The client is gone; False when that was known."""
+        known, self.client_left = self.client_left, True
+        return not known
 
     def elapsed_ms(self) -> int:
         """Since the request arrived."""
@@ -121,7 +125,8 @@ async def relay(services: Services, call: Call, receive: Any, send: Any) -> None
         Refusal: 502 or 504, when no byte of an answer was sent to the client yet.
     """
     try:
-        async with _Watched(services, call, receive):
+        drain = services.settings.drain_timeout_seconds
+        async with Watched(receive, call.leave, drain):
             await _forward(services, call, send)
     except UpstreamFailure as failure:
         _settle_failure(services, call, failure)
@@ -324,49 +329,3 @@ async def _send(call: Call, send: Any, message: dict[str, Any]) -> None:
         await send(message)
     except OSError:
         call.client_left = True
-
-
-class _Watched:
-    """Notices when the client leaves; from then on the provider has the drain's time to finish.
-
-    Nobody watches a call that is over within a moment: a task for each would cost more than the
-    call's whole bookkeeping.
-    """
-
-    def __init__(self, services: Services, call: Call, receive: Any) -> None:
-        self._drain_seconds = services.settings.drain_timeout_seconds
-        self._call = call
-        self._receive = receive
-        self._loop = asyncio.get_running_loop()
-        self._watcher: asyncio.Task[None] | None = None
-        self._bound = asyncio.timeout(None)
-
-    async def __aenter__(self) -> None:
-        self._timer = self._loop.call_later(_WATCH_AFTER_SECONDS, self._begin)
-        await self._bound.__aenter__()
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            # Turns the cancellation by the drain's bound into a TimeoutError.
-            await self._bound.__aexit__(kind, error, traceback)
-        finally:
-            self._timer.cancel()
-            if self._watcher is not None:
-                self._watcher.cancel()
-                with suppress(asyncio.CancelledError):
-                    await self._watcher
-
-    def _begin(self) -> None:
-        self._watcher = self._loop.create_task(self._watch())
-
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        if not self._call.client_left:
-            self._call.client_left = True
-            self._bound.reschedule(self._loop.time() + self._drain_seconds)
