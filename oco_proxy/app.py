@@ -15,12 +15,15 @@ from oco_proxy.api import docs, health, insights, lists, prices
 from oco_proxy.api.budgets import BudgetController
 from oco_proxy.api.channels import ChannelController
 from oco_proxy.api.costs import daily_costs
+from oco_proxy.api.document import document_problems
+from oco_proxy.api.fields import AmountSchema
 from oco_proxy.api.rate_limits import RateLimitController
 from oco_proxy.api.routing import RoutingPolicyController
 from oco_proxy.api.routing_models import RoutingController
 from oco_proxy.api.tokens import TokenController
 from oco_proxy.middleware.auth import TokenAuthentication
 from oco_proxy.middleware.logs import configure_logs
+from oco_proxy.middleware.parameters import refuse_unknown_parameters
 from oco_proxy.middleware.problems import to_problem
 from oco_proxy.middleware.requests import RequestClock, finish_headers
 from oco_proxy.proxy.route import PREFIX, ProxyRoute
@@ -79,9 +82,10 @@ def create_app(settings: Settings | None = None) -> Litestar:
             *prices.ROUTES,
         ],
         middleware=[DefineMiddleware(TokenAuthentication)],
+        before_request=refuse_unknown_parameters,
         security=[{"token": []}],
     )
-    return Litestar(
+    app = Litestar(
         route_handlers=[proxy, api, health.healthz, health.readyz, health.metrics],
         lifespan=[lifespan],
         middleware=[RequestClock()],
@@ -98,10 +102,13 @@ def create_app(settings: Settings | None = None) -> Litestar:
                 security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}
             ),
         ),
+        plugins=[AmountSchema()],
         logging_config=None,
         request_max_body_size=1024 * 1024,
         debug=False,
     )
+    document_problems(app)
+    return app
 
 
 class Front:

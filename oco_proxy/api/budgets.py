@@ -11,6 +11,7 @@ from litestar.datastructures import State
 from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from oco_proxy.api.audit import audit
+from oco_proxy.api.document import problems
 from oco_proxy.api.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, to_page
 from oco_proxy.budget.limits import budget_from_row
 from oco_proxy.budget.periods import zone
@@ -92,7 +93,7 @@ class BudgetController(Controller):
         )
         return _answer(row, budget_id)
 
-    @post(guards=[operator], summary="Make a budget")
+    @post(guards=[operator], summary="Make a budget", responses=problems(409))
     async def make_budget(
         self, state: State, request: Request[Any, Any, Any], data: JSONBody[NewBudget]
     ) -> Response[dict[str, Any]]:

@@ -12,6 +12,7 @@ from litestar.datastructures import State
 from litestar.params import FromPath, JSONBody
 
 from oco_proxy.api.audit import audit
+from oco_proxy.api.document import problems
 from oco_proxy.api.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, to_page
 from oco_proxy.middleware.auth import operator
 from oco_warehouse.errors import ConflictError, InvalidInputError, NotFoundError
@@ -62,7 +63,7 @@ class ChannelController(Controller):
         )
         return to_page(rows, limit, "created_at", "id")
 
-    @post(guards=[operator], summary="Add a channel")
+    @post(guards=[operator], summary="Add a channel", responses=problems(409))
     async def add_channel(
         self, state: State, request: Request[Any, Any, Any], data: JSONBody[ChannelSettings]
     ) -> dict[str, Any]:
@@ -76,7 +77,12 @@ class ChannelController(Controller):
             data,
         )
 
-    @put("/{channel_id:uuid}", guards=[operator], summary="Replace a channel")
+    @put(
+        "/{channel_id:uuid}",
+        guards=[operator],
+        summary="Replace a channel",
+        responses=problems(409),
+    )
     async def replace_channel(
         self,
         state: State,

@@ -7,6 +7,7 @@ import asyncpg
 from litestar import MediaType, Response, get
 from litestar.datastructures import State
 from litestar.middleware import DefineMiddleware
+from litestar.openapi.datastructures import ResponseSpec
 
 from oco_proxy.middleware.auth import TokenAuthentication, viewer
 from oco_proxy.services import Services
@@ -36,7 +37,12 @@ async def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@get("/readyz", summary="Whether the gateway can take calls", tags=["health"])
+@get(
+    "/readyz",
+    summary="Whether the gateway can take calls",
+    tags=["health"],
+    responses={503: ResponseSpec(dict[str, Any], description="Calls would be refused")},
+)
 async def readyz(state: State) -> Response[dict[str, Any]]:
     """503 when calls would be refused. A gone PostgreSQL or Redis alone only degrades."""
     services: Services = state.services

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from litestar import Response, get
+from litestar import MediaType, Response, get
 from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, QueryParameter
 
@@ -80,7 +80,13 @@ async def latest_report(state: State, kind: FromPath[ReportKind]) -> Response[by
     return await _latest(state, kind, html=False)
 
 
-@get("/reports/{kind:str}/latest.html", guards=[viewer], summary="Its page", tags=["llm"])
+@get(
+    "/reports/{kind:str}/latest.html",
+    guards=[viewer],
+    summary="Its page",
+    tags=["llm"],
+    media_type=MediaType.HTML,
+)
 async def latest_report_page(state: State, kind: FromPath[ReportKind]) -> Response[bytes]:
     """A page without scripts, as it was written."""
     return await _latest(state, kind, html=True)

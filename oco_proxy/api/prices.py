@@ -5,9 +5,11 @@ from typing import Annotated, Any, Final
 
 from litestar import Request, delete, put
 from litestar.datastructures import State
-from litestar.params import FromQuery, JSONBody, QueryParameter
+from litestar.params import JSONBody, QueryParameter
 
 from oco_proxy.api.audit import audit
+from oco_proxy.api.document import problems
+from oco_proxy.api.fields import Moment, read_moment
 from oco_proxy.middleware.auth import operator
 from oco_warehouse.errors import InvalidInputError, NotFoundError
 from oco_warehouse.price_overrides import (
@@ -65,21 +67,28 @@ async def state_price(
     return {"provider": data.provider, "model": data.model, "price_version": version}
 
 
-@delete("/models/prices", guards=[operator], summary="Take a stated price back", tags=["llm"])
+@delete(
+    "/models/prices",
+    guards=[operator],
+    summary="Take a stated price back",
+    tags=["llm"],
+    responses=problems(404),
+)
 async def remove_price(
     state: State,
     request: Request[Any, Any, Any],
     provider: Text,
     model: Text,
-    effective_from: FromQuery[datetime | None] = None,
+    effective_from: Moment = None,
     service_tier: Text = STANDARD_TIER,
     min_context_tokens: Annotated[int, QueryParameter(ge=0, le=10**9)] = 0,
 ) -> None:
     """The catalogue's price holds again, if it has one; calls that have a cost keep it."""
     if "\0" in provider + model + service_tier:
         raise InvalidInputError("names hold no NUL")
+    moment = read_moment("effective_from", effective_from)
     try:
-        usable_moment(effective_from)
+        usable_moment(moment)
     except ValueError as error:
         raise InvalidInputError(f"effective_from {error}") from None
     async with state.services.pool.acquire() as connection, connection.transaction():
@@ -87,7 +96,7 @@ async def remove_price(
             _DELETE,
             provider,
             model,
-            effective_from,
+            moment,
             normalise_tier(service_tier),
             min_context_tokens,
             SOURCE,
@@ -100,7 +109,7 @@ async def remove_price(
             action="price.delete",
             entity_type="model_price",
             entity_id=f"{provider}/{model}",
-            details={"effective_from": str(effective_from), "service_tier": service_tier},
+            details={"effective_from": str(moment), "service_tier": service_tier},
         )
 
 

@@ -10,6 +10,7 @@ from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from oco_proxy.api.audit import audit
 from oco_proxy.api.budgets import check_scope
+from oco_proxy.api.document import problems
 from oco_proxy.api.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, to_page
 from oco_proxy.middleware.auth import operator, viewer
 from oco_proxy.middleware.problems import ProblemError
@@ -80,7 +81,7 @@ class RoutingPolicyController(Controller):
         )
         return _answer(row, policy_id)
 
-    @post(guards=[operator], summary="Make a routing policy")
+    @post(guards=[operator], summary="Make a routing policy", responses=problems(409))
     async def make_policy(
         self, state: State, request: Request[Any, Any, Any], data: JSONBody[NewPolicy]
     ) -> Response[dict[str, Any]]:

@@ -7,9 +7,10 @@ import asyncpg
 import msgspec
 from litestar import Controller, Request, get, put
 from litestar.datastructures import State
-from litestar.params import FromQuery, JSONBody
+from litestar.params import JSONBody
 
 from oco_proxy.api.audit import audit
+from oco_proxy.api.fields import Moment, read_moment
 from oco_proxy.api.pagination import (
     DEFAULT_LIMIT,
     Cursor,
@@ -153,13 +154,13 @@ class RoutingController(Controller):
     async def savings(
         self,
         state: State,
-        start: FromQuery[datetime | None] = None,
-        end: FromQuery[datetime | None] = None,
+        start: Moment = None,
+        end: Moment = None,
         policy_id: Filter = None,
     ) -> Savings:
         """Of calls from `start` on and before `end`; without them, of the last 30 days."""
-        until = datetime.now(UTC) if end is None else _aware("end", end)
-        since = _aware("start", start) if start else max(until, _FIRST) - DEFAULT_WINDOW
+        until = _utc("end", end) or datetime.now(UTC)
+        since = _utc("start", start) or max(until, _FIRST) - DEFAULT_WINDOW
         if since >= until:
             raise InvalidInputError("start must be before end")
         if policy_id is not None and "\0" in policy_id:
@@ -171,11 +172,10 @@ class RoutingController(Controller):
         return Savings(since, until, total, items)
 
 
-def _aware(name: str, moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        raise InvalidInputError(f"{name} must say its zone, as in 2026-11-23T00:00:00Z")
+def _utc(name: str, text: str | None) -> datetime | None:
+    moment = read_moment(name, text)
     try:
-        return moment.astimezone(UTC)
+        return None if moment is None else moment.astimezone(UTC)
     except OverflowError:
         raise InvalidInputError(f"{name} is out of range") from None
 

@@ -82,8 +82,9 @@ def to_problem(request: Request[Any, Any, Any], error: Exception) -> Response[by
         status, detail = error.status_code, error.detail
         code = _CODES.get(status, "refused" if status < 500 else "internal")
         headers = dict(error.headers or {})
-        if isinstance(error, ValidationException) and error.extra:
-            extra["errors"] = error.extra
+        if isinstance(error, ValidationException) and isinstance(error.extra, list):
+            extra["errors"] = errors = [_said(one) for one in error.extra]
+            detail = "; ".join(f"{one.get('key', 'request')}: {one['message']}" for one in errors)
     elif isinstance(error, (asyncpg.CharacterNotInRepertoireError, UnicodeDecodeError)):
         status, code = 400, "invalid_input"
         detail = "The request has a text that is not UTF-8 or contains a NUL character."
@@ -117,6 +118,13 @@ def to_problem(request: Request[Any, Any, Any], error: Exception) -> Response[by
         extra=extra,
     )
     return Response(body, status_code=status, media_type=CONTENT_TYPE, headers=headers)
+
+
+def _said(error: dict[str, str]) -> dict[str, str]:
+    """One of Litestar's errors; of a body that is missing it says only what its variable is."""
+    if error.get("key") == "data" and error["message"] == "'data'":
+        return {"key": "body", "message": "a JSON object is needed", "source": "body"}
+    return error
 
 
 def _is_outage(error: asyncpg.PostgresError) -> bool:

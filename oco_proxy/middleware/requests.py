@@ -43,6 +43,17 @@ def request_id_of(scope: Any) -> str:
     return str(known)
 
 
+def _methods_of(scope: Any) -> bytes:
+    """What a path takes. Litestar answers with the methods of the handler that came first."""
+    found = {
+        method
+        for route in scope["litestar_app"].routes
+        if getattr(route, "path_format", None) == scope["path_template"]
+        for method in route.methods
+    }
+    return ", ".join(sorted(found)).encode()
+
+
 class RequestClock(ASGIMiddleware):
     """Notes when a request began."""
 
@@ -59,8 +70,12 @@ async def finish_headers(message: Message, scope: Scope) -> None:
     if message["type"] != "http.response.start" or scope["raw_path"].startswith(_HOT):
         return
     request_id = request_id_of(scope)
+    headers = list(message["headers"])
+    if scope.get("method") == "OPTIONS" and scope.get("path_template"):
+        headers = [(key, value) for key, value in headers if key.lower() != b"allow"]
+        headers.append((b"allow", _methods_of(scope)))
     message["headers"] = [
-        *message["headers"],
+        *headers,
         (b"x-request-id", request_id.encode()),
         *SECURITY_HEADERS,
     ]

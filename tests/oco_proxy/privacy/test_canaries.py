@@ -162,6 +162,7 @@ def fail_in_api(private: Private) -> Call:
     return Call(path, method="GET", headers={"Authorization": f"Bearer {ADMIN}"})
 
 
+@pytest.mark.slow
 def test_nothing_private_is_written_anywhere(tmp_path: Path) -> None:
     word, control = new_word(), new_word()
     private = Private(word)

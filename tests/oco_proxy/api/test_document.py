@@ -1,0 +1,103 @@
+"""What the API's document promises, and what is refused because it is not in it."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+PROBLEM = "application/problem+json"
+
+
+@pytest.fixture
+def client(gateway: Any, admin_headers: dict[str, str]) -> Any:
+    base = f"{gateway.url}/api/v1"
+    with httpx.Client(base_url=base, headers=admin_headers, timeout=20) as made:
+        yield made
+
+
+def operations(client: httpx.Client) -> dict[str, Any]:
+    document = client.get(str(client.base_url).replace("/api/v1/", "/docs/openapi.json")).json()
+    return {
+        f"{method} {path}": operation
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    }
+
+
+def test_every_operation_says_how_it_refuses(client: httpx.Client) -> None:
+    for name, operation in operations(client).items():
+        refusals = {s: r for s, r in operation["responses"].items() if s >= "400"}
+        if " /api/v1/" in name:
+            assert {"400", "401", "403", "503"} <= set(refusals), name
+            assert ("404" in refusals) or "{" not in name, name
+            assert ("413" in refusals) == ("requestBody" in operation), name
+            for status, refusal in refusals.items():
+                assert list(refusal["content"]) == [PROBLEM], (name, status)
+    assert {"409", "412", "428"} <= {
+        status for operation in operations(client).values() for status in operation["responses"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "known"),
+    [
+        ("GET", "/requests", "limit, cursor, agent_id, team_id, model, provider"),
+        ("GET", "/insights", "limit, cursor, kind, scope, open"),
+        ("POST", "/tokens", "none"),
+        ("DELETE", "/budgets/x", "none"),
+    ],
+)
+def test_an_unknown_parameter_is_named(
+    client: httpx.Client, method: str, path: str, known: str
+) -> None:
+    answer = client.request(method, path, params={"agnet_id": "x"})
+    assert (answer.status_code, answer.headers["content-type"]) == (400, PROBLEM)
+    assert answer.json()["type"] == "urn:oco:problem:unknown_parameter"
+    assert answer.json()["detail"] == f"There is no parameter 'agnet_id' here; there are: {known}"
+
+
+def test_a_parameter_by_its_own_name_passes(client: httpx.Client) -> None:
+    params = {"limit": 1, "kind": "k", "scope": "team", "open": "true"}
+    assert client.get("/insights", params=params).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/budgets", "GET, OPTIONS, POST"),
+        ("/budgets/x", "DELETE, GET, OPTIONS, PATCH"),
+        ("/models/prices", "DELETE, OPTIONS, PUT"),
+    ],
+)
+def test_a_path_tells_all_of_its_methods(client: httpx.Client, path: str, methods: str) -> None:
+    told = client.options(path, params={"anything": "x"})
+    assert (told.status_code, told.headers.get_list("allow")) == (204, [methods])
+    refused = client.request("TRACE", path)
+    assert refused.status_code == 405
+    assert sorted(refused.headers["allow"].split(", ")) == methods.split(", ")
+
+
+@pytest.mark.parametrize("text", ["0.5", "1764000000", "2026-11-23", "2026-11-23T00:00:00", "now"])
+def test_a_moment_is_never_guessed(client: httpx.Client, text: str) -> None:
+    for method, path in (("GET", "/routing/savings"), ("DELETE", "/models/prices")):
+        params = {"provider": "p", "model": "m"} if method == "DELETE" else {}
+        name = "effective_from" if method == "DELETE" else "start"
+        answer = client.request(method, path, params={**params, name: text})
+        assert (answer.status_code, answer.json()["detail"][: len(name)]) == (400, name)
+
+
+def test_a_body_that_is_missing_or_wrong_is_told_so(client: httpx.Client) -> None:
+    missing = client.post("/tokens").json()
+    assert missing["detail"] == "body: a JSON object is needed"
+    wrong = client.post("/tokens", json={"name": "n", "role": "king"}).json()
+    assert wrong["detail"] == "role: Invalid enum value 'king'"
+    assert wrong["errors"] == [
+        {"message": "Invalid enum value 'king'", "key": "role", "source": "body"}
+    ]
+    assert client.get("/budgets", params={"limit": "x"}).json()["detail"].startswith("limit: ")
+
+
+def test_amounts_are_taken_as_text_and_as_numbers(client: httpx.Client) -> None:
+    for entity, amount in (("a", "12.10"), ("b", 12.10)):
+        body = {"scope": "agent", "entity_id": entity, "limit_usd": amount}
+        assert client.post("/budgets", json=body).json()["limit_usd"] in {"12.10", "12.1"}
