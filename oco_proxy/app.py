@@ -43,7 +43,8 @@ _PROXIED: Final = f"{PREFIX}/"
 
 def create_front(settings: Settings | None = None) -> "Front":
     """What a server serves: the application behind its fast lane."""
-    return Front(create_app(settings))
+    settings = settings or load_settings()
+    return Front(create_app(settings), answers_browsers=bool(settings.cors_origins))
 
 
 def create_app(settings: Settings | None = None) -> Litestar:
@@ -114,21 +115,27 @@ def create_app(settings: Settings | None = None) -> Litestar:
 class Front:
     """What the server calls: proxied calls go straight to their route, all else through Litestar.
 
-    Litestar's layers would add a tenth to a call's cost. Browsers' calls take them, for CORS.
+    Litestar's layers would add a tenth to a call's cost.
+
+    Args:
+        app: the application.
+        answers_browsers: calls from web pages take its layers, for CORS.
     """
 
-    def __init__(self, app: Litestar) -> None:
+    def __init__(self, app: Litestar, *, answers_browsers: bool) -> None:
         self._app = app
+        self._answers_browsers = answers_browsers
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """One connection's scope, as ASGI has it."""
-        if scope["type"] == "http" and scope["path"].startswith(_PROXIED) and not _is_cors(scope):
-            await self._app.state.route(scope, receive, send)
-        else:
+        is_hot = scope["type"] == "http" and scope["path"].startswith(_PROXIED)
+        if not is_hot or (self._answers_browsers and _is_from_a_page(scope)):
             await self._app(scope, receive, send)
+        else:
+            await self._app.state.route(scope, receive, send)
 
 
-def _is_cors(scope: Any) -> bool:
+def _is_from_a_page(scope: Any) -> bool:
     return any(name == b"origin" for name, _ in scope["headers"])
 
 

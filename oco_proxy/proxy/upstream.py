@@ -90,6 +90,7 @@ class Upstream:
         self._addresses: dict[tuple[str, str], _Address] = {}
 
     async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
         return self
 
     async def __aexit__(
@@ -150,14 +151,14 @@ class Upstream:
             self._end(connection)
             return
         connection.rest()
-        connection.idle_since = asyncio.get_running_loop().time()
+        connection.idle_since = self._loop.time()
         self._idle.setdefault(address, deque()).append(connection)
 
     def _kept(self, address: _Address) -> Connection | None:
         kept = self._idle.get(address)
         if not kept:
             return None
-        oldest_allowed = asyncio.get_running_loop().time() - KEEPALIVE_SECONDS
+        oldest_allowed = self._loop.time() - KEEPALIVE_SECONDS
         # The longest unused ones are at the left; the most recently used one is the safest.
         while kept and (kept[0].lost or kept[0].idle_since < oldest_allowed):
             self._end(kept.popleft())
@@ -179,7 +180,7 @@ class Upstream:
         self._open += 1
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
-                _, connection = await asyncio.get_running_loop().create_connection(
+                _, connection = await self._loop.create_connection(
                     lambda: Connection(self._silence),
                     address.host,
                     address.port,
