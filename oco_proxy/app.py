@@ -23,9 +23,9 @@ from oco_proxy.api.routing_models import RoutingController
 from oco_proxy.api.tokens import TokenController
 from oco_proxy.middleware.auth import TokenAuthentication
 from oco_proxy.middleware.logs import configure_logs
-from oco_proxy.middleware.parameters import refuse_unknown_parameters
 from oco_proxy.middleware.problems import to_problem
 from oco_proxy.middleware.requests import RequestClock, finish_headers
+from oco_proxy.middleware.strictness import refuse_what_is_not_documented
 from oco_proxy.proxy.route import PREFIX, ProxyRoute
 from oco_proxy.services import open_services
 from oco_warehouse import __version__
@@ -83,7 +83,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             *prices.ROUTES,
         ],
         middleware=[DefineMiddleware(TokenAuthentication)],
-        before_request=refuse_unknown_parameters,
+        before_request=refuse_what_is_not_documented,
         security=[{"token": []}],
     )
     app = Litestar(

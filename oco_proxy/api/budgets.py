@@ -11,7 +11,8 @@ from litestar.datastructures import State
 from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from oco_proxy.api.audit import audit
-from oco_proxy.api.document import problems
+from oco_proxy.api.document import answers, problems
+from oco_proxy.api.fields import Label, Name, Scope, told
 from oco_proxy.api.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, to_page
 from oco_proxy.budget.limits import budget_from_row
 from oco_proxy.budget.periods import zone
@@ -34,18 +35,27 @@ IfMatch = Annotated[
 ]
 
 
+_LEAST_SECONDS: Final = 60
+_MOST_SECONDS: Final = 366 * 86_400
+_MOST_THRESHOLDS: Final = 20
+LimitUsd = Annotated[Decimal, told(minimum=0, maximum=float(MAX_LIMIT_USD))]
+RollingSeconds = Annotated[int, told(minimum=_LEAST_SECONDS, maximum=_MOST_SECONDS)]
+Threshold = Annotated[Decimal, told(exclusive_minimum=0, maximum=10)]
+Thresholds = Annotated[list[Threshold], told(max_items=_MOST_THRESHOLDS)]
+
+
 class NewBudget(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A budget to be made."""
 
-    scope: str
-    entity_id: str
-    limit_usd: Decimal
-    name: str = ""
+    scope: Scope
+    entity_id: Name
+    limit_usd: LimitUsd
+    name: Label = ""
     period: PeriodName = "month"
-    rolling_seconds: int | None = None
+    rolling_seconds: RollingSeconds | None = None
     time_zone: str = "UTC"
     enforcement: Literal["hard", "soft"] = "hard"
-    thresholds: list[Decimal] = msgspec.field(
+    thresholds: Thresholds = msgspec.field(
         default_factory=lambda: [Decimal("0.5"), Decimal("0.8"), Decimal(1)]
     )
 
@@ -53,11 +63,36 @@ class NewBudget(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class BudgetChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What may change of a budget; its scope and period may not."""
 
-    limit_usd: Decimal | msgspec.UnsetType = msgspec.UNSET
-    name: str | msgspec.UnsetType = msgspec.UNSET
+    limit_usd: LimitUsd | msgspec.UnsetType = msgspec.UNSET
+    name: Label | msgspec.UnsetType = msgspec.UNSET
     enforcement: Literal["hard", "soft"] | msgspec.UnsetType = msgspec.UNSET
-    thresholds: list[Decimal] | msgspec.UnsetType = msgspec.UNSET
+    thresholds: Thresholds | msgspec.UnsetType = msgspec.UNSET
     enabled: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class Budget(msgspec.Struct, kw_only=True):
+    """A budget as it is answered."""
+
+    id: str
+    scope: str
+    entity_id: str
+    name: str
+    limit_usd: Decimal
+    spent_usd: Decimal
+    period: PeriodName
+    rolling_seconds: int | None
+    time_zone: str
+    enforcement: Literal["hard", "soft"]
+    thresholds: list[Decimal]
+    period_start: datetime | None
+    period_end: datetime | None
+    version: int
+    enabled: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+_READ: Final = answers(200, Budget, "The budget, with its ETag")
 
 
 class BudgetController(Controller):
@@ -84,7 +119,7 @@ class BudgetController(Controller):
         page.items = [_plain(item) for item in page.items]
         return page
 
-    @get("/{budget_id:str}", guards=[viewer], summary="One budget")
+    @get("/{budget_id:str}", guards=[viewer], summary="One budget", responses=_READ)
     async def get_budget(self, state: State, budget_id: FromPath[str]) -> Response[dict[str, Any]]:
         """With its ETag."""
         row = await state.services.pool.fetchrow(
@@ -93,7 +128,11 @@ class BudgetController(Controller):
         )
         return _answer(row, budget_id)
 
-    @post(guards=[operator], summary="Make a budget", responses=problems(409))
+    @post(
+        guards=[operator],
+        summary="Make a budget",
+        responses=answers(201, Budget, "The budget, with its ETag") | problems(409),
+    )
     async def make_budget(
         self, state: State, request: Request[Any, Any, Any], data: JSONBody[NewBudget]
     ) -> Response[dict[str, Any]]:
@@ -145,7 +184,7 @@ class BudgetController(Controller):
         await state.services.keeper.limits.refresh(state.services.pool)
         return _answer(row, budget.id, status=201)
 
-    @patch("/{budget_id:str}", guards=[operator], summary="Change a budget")
+    @patch("/{budget_id:str}", guards=[operator], summary="Change a budget", responses=_READ)
     async def change_budget(
         self,
         state: State,
@@ -242,7 +281,9 @@ def _check_text(name: str, value: str) -> None:
 
 
 def _check_thresholds(thresholds: list[Decimal]) -> None:
-    if len(thresholds) > 20 or not all(t.is_finite() and 0 < t <= 10 for t in thresholds):
+    if len(thresholds) > _MOST_THRESHOLDS or not all(
+        t.is_finite() and 0 < t <= 10 for t in thresholds
+    ):
         raise InvalidInputError(
             "thresholds are at most 20 parts of the limit, as in [0.5, 0.8, 1.0]"
         )
@@ -256,7 +297,9 @@ def _check_new(data: NewBudget) -> None:
     zone(data.time_zone)
     if (data.period == "rolling") != (data.rolling_seconds is not None):
         raise InvalidInputError("rolling_seconds goes with the period rolling, and only with it")
-    if data.rolling_seconds is not None and not 60 <= data.rolling_seconds <= 366 * 86_400:
+    if data.rolling_seconds is not None and not (
+        _LEAST_SECONDS <= data.rolling_seconds <= _MOST_SECONDS
+    ):
         raise InvalidInputError("rolling_seconds must be from a minute to a year")
 
 

@@ -1,7 +1,8 @@
 """Channels that alerts are delivered to. Their secrets stay in the environment of the pipelines."""
 
 import re
-from typing import Any, Final, Literal
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -12,7 +13,8 @@ from litestar.datastructures import State
 from litestar.params import FromPath, JSONBody
 
 from oco_proxy.api.audit import audit
-from oco_proxy.api.document import problems
+from oco_proxy.api.document import answers, problems
+from oco_proxy.api.fields import told
 from oco_proxy.api.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, to_page
 from oco_proxy.middleware.auth import operator
 from oco_warehouse.errors import ConflictError, InvalidInputError, NotFoundError
@@ -25,6 +27,9 @@ _SECRET_NAME: Final = re.compile(r"OCO_CHANNEL_[A-Z0-9_]{1,100}")
 _MAILBOX: Final = re.compile(r"[^@\s<>,;:\"\x00-\x20]{1,64}@[A-Za-z0-9.-]{1,190}")
 
 
+Line = Annotated[str, told(min_length=1, max_length=_MAX_TEXT)]
+
+
 class ChannelSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A channel.
 
@@ -33,12 +38,25 @@ class ChannelSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     every alert.
     """
 
+    name: Line
+    kind: Literal["webhook", "slack", "email"]
+    target: Annotated[str, told(max_length=_MAX_TARGET)] = ""
+    secret_env: Annotated[str, told(pattern=f"^{_SECRET_NAME.pattern}$")] | None = None
+    scopes: Annotated[list[Line], told(max_items=_MAX_SCOPES)] = msgspec.field(default_factory=list)
+    enabled: bool = True
+
+
+class Channel(msgspec.Struct, kw_only=True):
+    """A channel as it is answered."""
+
+    id: str
     name: str
     kind: Literal["webhook", "slack", "email"]
-    target: str = ""
-    secret_env: str | None = None
-    scopes: list[str] = msgspec.field(default_factory=list)
-    enabled: bool = True
+    target: str
+    secret_env: str | None
+    scopes: list[str]
+    enabled: bool
+    created_at: datetime
 
 
 class ChannelController(Controller):
@@ -63,7 +81,11 @@ class ChannelController(Controller):
         )
         return to_page(rows, limit, "created_at", "id")
 
-    @post(guards=[operator], summary="Add a channel", responses=problems(409))
+    @post(
+        guards=[operator],
+        summary="Add a channel",
+        responses=answers(201, Channel, "The channel") | problems(409),
+    )
     async def add_channel(
         self, state: State, request: Request[Any, Any, Any], data: JSONBody[ChannelSettings]
     ) -> dict[str, Any]:
@@ -81,7 +103,7 @@ class ChannelController(Controller):
         "/{channel_id:uuid}",
         guards=[operator],
         summary="Replace a channel",
-        responses=problems(409),
+        responses=answers(200, Channel, "The channel") | problems(409),
     )
     async def replace_channel(
         self,

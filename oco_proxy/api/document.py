@@ -2,7 +2,7 @@
 
 Every refusal is a problem (RFC 9457). Which ones an operation knows follows from its shape: all
 may lack a token or say a parameter wrong, a body may be too large, an id may be unknown. What else
-a handler refuses it says itself, with `responses=problems(409)`.
+a handler refuses it says itself, with `responses=problems(409)`. No body takes unknown members.
 """
 
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from typing import Final
 from litestar import Litestar
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import (
+    OpenAPI,
     OpenAPIMediaType,
     OpenAPIResponse,
     OpenAPIType,
@@ -57,13 +58,23 @@ _MEMBERS: Final = {
 
 def problems(*statuses: int) -> dict[int, ResponseSpec]:
     """A handler's own refusals, as its `responses`."""
-    return {status: ResponseSpec(None, description=_WHY[status]) for status in statuses}
+    return {
+        status: ResponseSpec(None, generate_examples=False, description=_WHY[status])
+        for status in statuses
+    }
+
+
+def answers(status: int, kind: type, description: str) -> dict[int, ResponseSpec]:
+    """What a handler answers, when the type that it returns says less than it could."""
+    return {status: ResponseSpec(kind, generate_examples=False, description=description)}
 
 
 def document_problems(app: Litestar) -> None:
     """Write the refusals into an application's document."""
     document = app.openapi_schema
     schemas = document.components.schemas = dict(document.components.schemas or {})
+    for name in _bodies(document):
+        schemas[name].additional_properties = False
     schemas["Problem"] = Schema(
         type=OpenAPIType.OBJECT,
         title="Problem",
@@ -80,6 +91,17 @@ def document_problems(app: Litestar) -> None:
                 # What has a content of its own is an answer: /readyz's 503 tells what is missing.
                 if status == 400 or not (isinstance(known, OpenAPIResponse) and known.content):
                     responses[str(status)] = _problem(status)
+
+
+def _bodies(document: OpenAPI) -> set[str]:
+    """Names of the schemas that requests have."""
+    found = set()
+    for item in (document.paths or {}).values():
+        for operation in _operations(item):
+            for content in getattr(operation.request_body, "content", {}).values():
+                if isinstance(content.schema, Reference):
+                    found.add(content.schema.ref.rsplit("/", 1)[-1])
+    return found
 
 
 def _operations(item: PathItem) -> Iterator[Operation]:

@@ -30,7 +30,6 @@ Scope = Annotated[
 ]
 Name = Annotated[str, told(min_length=1, max_length=200, pattern=_NO_NUL)]
 Label = Annotated[str, told(max_length=200, pattern=_NO_NUL)]
-Line = Annotated[str, told(min_length=1, max_length=200, pattern="^[0-9A-Za-z][0-9A-Za-z _./:-]*$")]
 # As text, so that it is not taken for a number of seconds since 1970.
 Moment = Annotated[
     str | None,

@@ -7,8 +7,8 @@ import asyncpg
 from litestar import MediaType, Response, get
 from litestar.datastructures import State
 from litestar.middleware import DefineMiddleware
-from litestar.openapi.datastructures import ResponseSpec
 
+from oco_proxy.api.document import answers
 from oco_proxy.middleware.auth import TokenAuthentication, viewer
 from oco_proxy.services import Services
 
@@ -41,7 +41,7 @@ async def healthz() -> dict[str, str]:
     "/readyz",
     summary="Whether the gateway can take calls",
     tags=["health"],
-    responses={503: ResponseSpec(dict[str, Any], description="Calls would be refused")},
+    responses=answers(503, dict[str, Any], "Calls would be refused"),
 )
 async def readyz(state: State) -> Response[dict[str, Any]]:
     """503 when calls would be refused. A gone PostgreSQL or Redis alone only degrades."""

@@ -1,6 +1,7 @@
 """Rate limits: how fast a scope may call models, over all gateway processes together."""
 
-from typing import Any, Final
+from datetime import datetime
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import msgspec
@@ -10,6 +11,8 @@ from litestar.params import FromPath, JSONBody
 
 from oco_proxy.api.audit import audit
 from oco_proxy.api.budgets import check_scope
+from oco_proxy.api.document import answers
+from oco_proxy.api.fields import Name, Scope, told
 from oco_proxy.api.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, to_page
 from oco_proxy.middleware.auth import operator, viewer
 from oco_warehouse.errors import InvalidInputError, NotFoundError
@@ -17,6 +20,7 @@ from oco_warehouse.errors import InvalidInputError, NotFoundError
 _LIMITS: Final = ("requests_per_minute", "tokens_per_minute", "concurrent_requests")
 _COLUMNS: Final = f"id::text AS id, scope, entity_id, {', '.join(_LIMITS)}, enabled, created_at"
 _HIGHEST: Final = 2_000_000_000
+Allowance = Annotated[int, told(minimum=1, maximum=_HIGHEST)]
 
 
 class RateLimitOfScope(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -26,12 +30,25 @@ class RateLimitOfScope(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
     own goes by that.
     """
 
+    scope: Scope
+    entity_id: Name
+    requests_per_minute: Allowance | None = None
+    tokens_per_minute: Allowance | None = None
+    concurrent_requests: Allowance | None = None
+    enabled: bool = True
+
+
+class RateLimit(msgspec.Struct, kw_only=True):
+    """A rate limit as it is answered."""
+
+    id: str
     scope: str
     entity_id: str
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
-    concurrent_requests: int | None = None
-    enabled: bool = True
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    concurrent_requests: int | None
+    enabled: bool
+    created_at: datetime
 
 
 class RateLimitController(Controller):
@@ -56,7 +73,11 @@ class RateLimitController(Controller):
         )
         return to_page(rows, limit, "created_at", "id")
 
-    @put(guards=[operator], summary="Set the rate limit of a scope")
+    @put(
+        guards=[operator],
+        summary="Set the rate limit of a scope",
+        responses=answers(200, RateLimit, "The rate limit"),
+    )
     async def set_rate_limit(
         self, state: State, request: Request[Any, Any, Any], data: JSONBody[RateLimitOfScope]
     ) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Routing policies: made, read, changed and removed. The ETag is the row's version."""
 
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 import asyncpg
@@ -10,7 +11,8 @@ from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from oco_proxy.api.audit import audit
 from oco_proxy.api.budgets import check_scope
-from oco_proxy.api.document import problems
+from oco_proxy.api.document import answers, problems
+from oco_proxy.api.fields import Label, Name, Scope, told
 from oco_proxy.api.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, to_page
 from oco_proxy.middleware.auth import operator, viewer
 from oco_proxy.middleware.problems import ProblemError
@@ -28,15 +30,18 @@ IfMatch = Annotated[
 ]
 
 
+Models = Annotated[list[Name], told(min_items=1, max_items=MAX_MODELS)]
+
+
 class NewPolicy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A routing policy to be made. `entity_id` `*` is everyone without a policy of their own."""
 
-    scope: str
-    entity_id: str
+    scope: Scope
+    entity_id: Name
     strategy: Strategy
     mode: Mode = "dry_run"
-    name: str = ""
-    allowed_models: list[str] | None = None
+    name: Label = ""
+    allowed_models: Models | None = None
     enabled: bool = True
 
 
@@ -45,9 +50,28 @@ class PolicyChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     strategy: Strategy | msgspec.UnsetType = msgspec.UNSET
     mode: Mode | msgspec.UnsetType = msgspec.UNSET
-    name: str | msgspec.UnsetType = msgspec.UNSET
-    allowed_models: list[str] | msgspec.UnsetType | None = msgspec.UNSET
+    name: Label | msgspec.UnsetType = msgspec.UNSET
+    allowed_models: Models | msgspec.UnsetType | None = msgspec.UNSET
     enabled: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class RoutingPolicy(msgspec.Struct, kw_only=True):
+    """A routing policy as it is answered."""
+
+    id: str
+    scope: str
+    entity_id: str
+    name: str
+    strategy: Strategy
+    mode: Mode
+    allowed_models: list[str] | None
+    enabled: bool
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+_READ: Final = answers(200, RoutingPolicy, "The policy, with its ETag")
 
 
 class RoutingPolicyController(Controller):
@@ -72,7 +96,7 @@ class RoutingPolicyController(Controller):
         )
         return to_page(rows, limit, "created_at", "id")
 
-    @get("/{policy_id:str}", guards=[viewer], summary="One routing policy")
+    @get("/{policy_id:str}", guards=[viewer], summary="One routing policy", responses=_READ)
     async def get_policy(self, state: State, policy_id: FromPath[str]) -> Response[dict[str, Any]]:
         """With its ETag."""
         row = await state.services.pool.fetchrow(
@@ -81,7 +105,11 @@ class RoutingPolicyController(Controller):
         )
         return _answer(row, policy_id)
 
-    @post(guards=[operator], summary="Make a routing policy", responses=problems(409))
+    @post(
+        guards=[operator],
+        summary="Make a routing policy",
+        responses=answers(201, RoutingPolicy, "The policy, with its ETag") | problems(409),
+    )
     async def make_policy(
         self, state: State, request: Request[Any, Any, Any], data: JSONBody[NewPolicy]
     ) -> Response[dict[str, Any]]:
@@ -113,7 +141,9 @@ class RoutingPolicyController(Controller):
         await state.services.routing.refresh(state.services.pool)
         return _answer(row, row["id"], status=201)
 
-    @patch("/{policy_id:str}", guards=[operator], summary="Change a routing policy")
+    @patch(
+        "/{policy_id:str}", guards=[operator], summary="Change a routing policy", responses=_READ
+    )
     async def change_policy(
         self,
         state: State,

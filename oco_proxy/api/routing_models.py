@@ -1,7 +1,7 @@
 """What the router knows of models, and what it saved."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import asyncpg
 import msgspec
@@ -10,7 +10,8 @@ from litestar.datastructures import State
 from litestar.params import JSONBody
 
 from oco_proxy.api.audit import audit
-from oco_proxy.api.fields import Moment, read_moment
+from oco_proxy.api.document import answers
+from oco_proxy.api.fields import Moment, read_moment, told
 from oco_proxy.api.pagination import (
     DEFAULT_LIMIT,
     Cursor,
@@ -67,12 +68,12 @@ _GROUP: Final = ("policy_id", "provider", "original_model", "routed_model")
 class ModelTierRow(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What a model can do and how good it is; `quality` ranks it among its provider's models."""
 
-    provider: str
-    model: str
+    provider: Annotated[str, told(min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
+    model: Annotated[str, told(min_length=1, max_length=200, pattern="^[!-~]*$")]
     tier: Tier
-    quality: int
-    context_tokens: int
-    max_output_tokens: int
+    quality: Annotated[int, told(minimum=0, maximum=1000)]
+    context_tokens: Annotated[int, told(minimum=1, maximum=_HIGHEST)]
+    max_output_tokens: Annotated[int, told(minimum=1, maximum=_HIGHEST)]
     tools: bool = False
     images: bool = False
     files: bool = False
@@ -80,9 +81,16 @@ class ModelTierRow(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     json_output: bool = False
     reasoning: bool = False
     sampling: bool = False
-    thinking: int = 0
-    token_percent: int = 100
+    thinking: Annotated[int, told(minimum=0, maximum=3)] = 0
+    token_percent: Annotated[int, told(minimum=10, maximum=1000)] = 100
     enabled: bool = True
+
+
+class ModelTier(ModelTierRow, kw_only=True):
+    """Such a row as it is answered."""
+
+    source: str
+    updated_at: datetime
 
 
 class Savings(msgspec.Struct):
@@ -124,7 +132,12 @@ class RoutingController(Controller):
             del item["key"]
         return page
 
-    @put("/tiers", guards=[operator], summary="Say what a model can do")
+    @put(
+        "/tiers",
+        guards=[operator],
+        summary="Say what a model can do",
+        responses=answers(200, ModelTier, "The row"),
+    )
     async def set_tier(
         self, state: State, request: Request[Any, Any, Any], data: JSONBody[ModelTierRow]
     ) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from litestar.datastructures import State
 from litestar.params import FromPath, JSONBody
 
 from oco_proxy.api.audit import audit
+from oco_proxy.api.fields import Name
 from oco_proxy.api.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, to_page
 from oco_proxy.middleware.auth import admin
 from oco_warehouse.errors import InvalidInputError, NotFoundError
@@ -19,12 +20,12 @@ from oco_warehouse.tokens import Role, hash_token, new_token, shown_prefix
 class NewToken(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A token to be made."""
 
-    name: str
+    name: Name
     role: Role
-    agent_id: str | None = None
-    team_id: str | None = None
-    user_id: str | None = None
-    org_id: str | None = None
+    agent_id: Name | None = None
+    team_id: Name | None = None
+    user_id: Name | None = None
+    org_id: Name | None = None
     expires_at: datetime | None = None
 
 

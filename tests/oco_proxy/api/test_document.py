@@ -101,3 +101,30 @@ def test_amounts_are_taken_as_text_and_as_numbers(client: httpx.Client) -> None:
     for entity, amount in (("a", "12.10"), ("b", 12.10)):
         body = {"scope": "agent", "entity_id": entity, "limit_usd": amount}
         assert client.post("/budgets", json=body).json()["limit_usd"] in {"12.10", "12.1"}
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "message"),
+    [
+        ("enabled", 0, "Expected `bool`, got `int`"),
+        ("enabled", "true", "Expected `bool`, got `str`"),
+        ("requests_per_minute", "7", "Expected `int | null`, got `str`"),
+        ("requests_per_minute", 7.5, "Expected `int | null`, got `float`"),
+    ],
+)
+def test_a_member_of_another_type_is_not_guessed(
+    client: httpx.Client, member: str, value: Any, message: str
+) -> None:
+    body = {"scope": "agent", "entity_id": "a", "tokens_per_minute": 7, member: value}
+    answer = client.put("/rate-limits", json=body)
+    assert (answer.status_code, answer.json()["detail"]) == (400, f"{member}: {message}")
+
+
+def test_no_body_takes_a_member_that_it_does_not_know(client: httpx.Client) -> None:
+    for name, operation in operations(client).items():
+        if "requestBody" in operation:
+            method, path = name.split(" /api/v1")
+            path = path.replace("{channel_id}", "00000000-0000-0000-0000-000000000000")
+            headers = {"If-Match": "*"}
+            answer = client.request(method.upper(), path, json={"nobody": 1}, headers=headers)
+            assert (answer.status_code, answer.headers["content-type"]) == (400, PROBLEM), name
