@@ -12,7 +12,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test check fmt docs lock clean storm chaos
+.PHONY: help up demo test fuzz check fmt docs lock clean storm chaos
 
 help: ## Say what each target does
 	@grep -hE '^[a-z -]+%?:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,6 +25,9 @@ demo: $(STAMP) ## Run everything once from end to end (JSON=FILE writes the figu
 
 test: $(STAMP) ## Run the whole suite, fast tests first
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+
+fuzz: $(STAMP) ## Send the API what its document allows and forbids (FUZZ_EXAMPLES, FUZZ_SEED)
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-300} $(BIN)/python -m pytest tests/oco_proxy/test_openapi_fuzz.py
 
 check: $(STAMP) ## Lint, formatting, types, import rules, SQL style
 	$(BIN)/ruff check .
