@@ -27,7 +27,7 @@ test: $(STAMP) ## Run the whole suite, fast tests first
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 fuzz: $(STAMP) ## Send the API what its document allows and forbids (FUZZ_EXAMPLES, FUZZ_SEED)
-	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-300} $(BIN)/python -m pytest tests/oco_proxy/test_openapi_fuzz.py
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-300} $(BIN)/python -m pytest -q -s tests/oco_proxy/test_openapi_fuzz.py
 
 check: $(STAMP) ## Lint, formatting, types, import rules, SQL style
 	$(BIN)/ruff check .

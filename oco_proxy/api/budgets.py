@@ -1,8 +1,7 @@
 """Budgets: made, read, changed and removed. The ETag is the row's version."""
 
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 import asyncpg
 import msgspec
@@ -11,87 +10,39 @@ from litestar.datastructures import State
 from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from oco_proxy.api.audit import audit
+from oco_proxy.api.budget_shapes import (
+    Budget,
+    BudgetChange,
+    Budgets,
+    NewBudget,
+    check_limit,
+    check_new,
+    check_text,
+    check_thresholds,
+)
 from oco_proxy.api.document import answers, problems
-from oco_proxy.api.fields import Label, Name, Scope, told
-from oco_proxy.api.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, to_page
+from oco_proxy.api.pagination import (
+    DEFAULT_LIMIT,
+    Cursor,
+    Limit,
+    Page,
+    decode_cursor,
+    to_page,
+)
 from oco_proxy.budget.limits import budget_from_row
-from oco_proxy.budget.periods import zone
 from oco_proxy.budget.spending import spent_in
 from oco_proxy.middleware.auth import operator, viewer
 from oco_proxy.middleware.problems import ProblemError
 from oco_warehouse.database import LEDGER_LOCK, lock_key
-from oco_warehouse.errors import ConflictError, InvalidInputError, NotFoundError
-from oco_warehouse.records import SCOPES
+from oco_warehouse.errors import ConflictError, NotFoundError
 
-# Amounts stay exact in Redis' scripts below 2^53 nano-dollars.
-MAX_LIMIT_USD: Final = Decimal(9_000_000)
 _COLUMNS: Final = (
     "id, scope, entity_id, name, limit_usd, spent_usd, period, rolling_interval, time_zone, "
     "enforcement, thresholds, period_start, period_end, version, enabled, created_at, updated_at"
 )
-PeriodName = Literal["day", "week", "month", "quarter", "year", "rolling"]
 IfMatch = Annotated[
     str | None, HeaderParameter(name="If-Match", description="ETag of what you read")
 ]
-
-
-_LEAST_SECONDS: Final = 60
-_MOST_SECONDS: Final = 366 * 86_400
-_MOST_THRESHOLDS: Final = 20
-LimitUsd = Annotated[Decimal, told(minimum=0, maximum=float(MAX_LIMIT_USD))]
-RollingSeconds = Annotated[int, told(minimum=_LEAST_SECONDS, maximum=_MOST_SECONDS)]
-Threshold = Annotated[Decimal, told(exclusive_minimum=0, maximum=10)]
-Thresholds = Annotated[list[Threshold], told(max_items=_MOST_THRESHOLDS)]
-
-
-class NewBudget(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A budget to be made."""
-
-    scope: Scope
-    entity_id: Name
-    limit_usd: LimitUsd
-    name: Label = ""
-    period: PeriodName = "month"
-    rolling_seconds: RollingSeconds | None = None
-    time_zone: str = "UTC"
-    enforcement: Literal["hard", "soft"] = "hard"
-    thresholds: Thresholds = msgspec.field(
-        default_factory=lambda: [Decimal("0.5"), Decimal("0.8"), Decimal(1)]
-    )
-
-
-class BudgetChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What may change of a budget; its scope and period may not."""
-
-    limit_usd: LimitUsd | msgspec.UnsetType = msgspec.UNSET
-    name: Label | msgspec.UnsetType = msgspec.UNSET
-    enforcement: Literal["hard", "soft"] | msgspec.UnsetType = msgspec.UNSET
-    thresholds: Thresholds | msgspec.UnsetType = msgspec.UNSET
-    enabled: bool | msgspec.UnsetType = msgspec.UNSET
-
-
-class Budget(msgspec.Struct, kw_only=True):
-    """A budget as it is answered."""
-
-    id: str
-    scope: str
-    entity_id: str
-    name: str
-    limit_usd: Decimal
-    spent_usd: Decimal
-    period: PeriodName
-    rolling_seconds: int | None
-    time_zone: str
-    enforcement: Literal["hard", "soft"]
-    thresholds: list[Decimal]
-    period_start: datetime | None
-    period_end: datetime | None
-    version: int
-    enabled: bool
-    created_at: datetime
-    updated_at: datetime
-
-
 _READ: Final = answers(200, Budget, "The budget, with its ETag")
 
 
@@ -101,7 +52,11 @@ class BudgetController(Controller):
     path = "/budgets"
     tags = ("llm",)
 
-    @get(guards=[viewer], summary="All budgets, newest first")
+    @get(
+        guards=[viewer],
+        summary="All budgets, newest first",
+        responses=answers(200, Budgets, "One page"),
+    )
     async def list_budgets(
         self, state: State, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Page:
@@ -137,7 +92,7 @@ class BudgetController(Controller):
         self, state: State, request: Request[Any, Any, Any], data: JSONBody[NewBudget]
     ) -> Response[dict[str, Any]]:
         """What its period has spent so far counts from the start."""
-        _check_new(data)
+        check_new(data)
         interval = None if data.rolling_seconds is None else timedelta(seconds=data.rolling_seconds)
         async with state.services.pool.acquire() as connection, connection.transaction():
             # No row may be written between our counting and our commit.
@@ -204,10 +159,10 @@ class BudgetController(Controller):
             if (value := getattr(data, name)) is not msgspec.UNSET
         }
         if "limit_usd" in changes:
-            _check_limit(changes["limit_usd"])
-        _check_text("name", changes.get("name", ""))
+            check_limit(changes["limit_usd"])
+        check_text("name", changes.get("name", ""))
         if "thresholds" in changes:
-            _check_thresholds(changes["thresholds"])
+            check_thresholds(changes["thresholds"])
             changes["thresholds"] = sorted(set(changes["thresholds"]))
         settings = "".join(f", {name} = ${index}" for index, name in enumerate(changes, 2))
         async with state.services.pool.acquire() as connection, connection.transaction():
@@ -258,54 +213,6 @@ class BudgetController(Controller):
                 details={},
             )
         await state.services.keeper.limits.refresh(state.services.pool)
-
-
-def check_scope(scope: str, entity_id: str) -> None:
-    """Whether a scope and an entity of it can be limited.
-
-    Raises:
-        InvalidInputError: when not.
-    """
-    tag = scope.startswith("tag:") and len(scope) > len("tag:")
-    if scope not in SCOPES and not tag:
-        raise InvalidInputError(f"scope must be one of {', '.join(SCOPES)} or tag:NAME")
-    _check_text("scope", scope)
-    _check_text("entity_id", entity_id)
-    if not entity_id:
-        raise InvalidInputError("entity_id must not be empty")
-
-
-def _check_text(name: str, value: str) -> None:
-    if "\0" in value or len(value) > 200:
-        raise InvalidInputError(f"{name} must be at most 200 characters without NUL")
-
-
-def _check_thresholds(thresholds: list[Decimal]) -> None:
-    if len(thresholds) > _MOST_THRESHOLDS or not all(
-        t.is_finite() and 0 < t <= 10 for t in thresholds
-    ):
-        raise InvalidInputError(
-            "thresholds are at most 20 parts of the limit, as in [0.5, 0.8, 1.0]"
-        )
-
-
-def _check_new(data: NewBudget) -> None:
-    check_scope(data.scope, data.entity_id)
-    _check_text("name", data.name)
-    _check_limit(data.limit_usd)
-    _check_thresholds(data.thresholds)
-    zone(data.time_zone)
-    if (data.period == "rolling") != (data.rolling_seconds is not None):
-        raise InvalidInputError("rolling_seconds goes with the period rolling, and only with it")
-    if data.rolling_seconds is not None and not (
-        _LEAST_SECONDS <= data.rolling_seconds <= _MOST_SECONDS
-    ):
-        raise InvalidInputError("rolling_seconds must be from a minute to a year")
-
-
-def _check_limit(limit: Decimal) -> None:
-    if not limit.is_finite() or not 0 <= limit <= MAX_LIMIT_USD:
-        raise InvalidInputError(f"limit_usd must be from 0 to {MAX_LIMIT_USD}")
 
 
 def _known(budget_id: str) -> str:

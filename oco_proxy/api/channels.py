@@ -15,7 +15,14 @@ from litestar.params import FromPath, JSONBody
 from oco_proxy.api.audit import audit
 from oco_proxy.api.document import answers, problems
 from oco_proxy.api.fields import told
-from oco_proxy.api.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, to_page
+from oco_proxy.api.pagination import (
+    DEFAULT_LIMIT,
+    Cursor,
+    Limit,
+    Page,
+    decode_cursor,
+    to_page,
+)
 from oco_proxy.middleware.auth import operator
 from oco_warehouse.errors import ConflictError, InvalidInputError, NotFoundError
 
@@ -59,13 +66,24 @@ class Channel(msgspec.Struct, kw_only=True):
     created_at: datetime
 
 
+class Channels(msgspec.Struct):
+    """One page of them."""
+
+    items: list[Channel]
+    next_cursor: str | None
+
+
 class ChannelController(Controller):
     """`/api/v1/channels`."""
 
     path = "/channels"
     tags = ("llm",)
 
-    @get(guards=[operator], summary="All channels, newest first")
+    @get(
+        guards=[operator],
+        summary="All channels, newest first",
+        responses=answers(200, Channels, "One page"),
+    )
     async def list_channels(
         self, state: State, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Page:

@@ -10,10 +10,17 @@ from litestar.datastructures import State
 from litestar.params import FromPath, JSONBody
 
 from oco_proxy.api.audit import audit
-from oco_proxy.api.budgets import check_scope
+from oco_proxy.api.budget_shapes import check_scope
 from oco_proxy.api.document import answers
 from oco_proxy.api.fields import Name, Scope, told
-from oco_proxy.api.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, to_page
+from oco_proxy.api.pagination import (
+    DEFAULT_LIMIT,
+    Cursor,
+    Limit,
+    Page,
+    decode_cursor,
+    to_page,
+)
 from oco_proxy.middleware.auth import operator, viewer
 from oco_warehouse.errors import InvalidInputError, NotFoundError
 
@@ -51,13 +58,24 @@ class RateLimit(msgspec.Struct, kw_only=True):
     created_at: datetime
 
 
+class RateLimits(msgspec.Struct):
+    """One page of them."""
+
+    items: list[RateLimit]
+    next_cursor: str | None
+
+
 class RateLimitController(Controller):
     """`/api/v1/rate-limits`."""
 
     path = "/rate-limits"
     tags = ("llm",)
 
-    @get(guards=[viewer], summary="All rate limits, newest first")
+    @get(
+        guards=[viewer],
+        summary="All rate limits, newest first",
+        responses=answers(200, RateLimits, "One page"),
+    )
     async def list_rate_limits(
         self, state: State, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Page:

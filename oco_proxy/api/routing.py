@@ -10,10 +10,17 @@ from litestar.datastructures import State
 from litestar.params import FromPath, HeaderParameter, JSONBody
 
 from oco_proxy.api.audit import audit
-from oco_proxy.api.budgets import check_scope
+from oco_proxy.api.budget_shapes import check_scope
 from oco_proxy.api.document import answers, problems
 from oco_proxy.api.fields import Label, Name, Scope, told
-from oco_proxy.api.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, to_page
+from oco_proxy.api.pagination import (
+    DEFAULT_LIMIT,
+    Cursor,
+    Limit,
+    Page,
+    decode_cursor,
+    to_page,
+)
 from oco_proxy.middleware.auth import operator, viewer
 from oco_proxy.middleware.problems import ProblemError
 from oco_proxy.router.policies import Mode, Strategy
@@ -71,6 +78,13 @@ class RoutingPolicy(msgspec.Struct, kw_only=True):
     updated_at: datetime
 
 
+class RoutingPolicies(msgspec.Struct):
+    """One page of them."""
+
+    items: list[RoutingPolicy]
+    next_cursor: str | None
+
+
 _READ: Final = answers(200, RoutingPolicy, "The policy, with its ETag")
 
 
@@ -80,7 +94,11 @@ class RoutingPolicyController(Controller):
     path = "/routing/policies"
     tags = ("llm",)
 
-    @get(guards=[viewer], summary="All routing policies, newest first")
+    @get(
+        guards=[viewer],
+        summary="All routing policies, newest first",
+        responses=answers(200, RoutingPolicies, "One page"),
+    )
     async def list_policies(
         self, state: State, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Page:

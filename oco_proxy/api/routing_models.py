@@ -93,6 +93,13 @@ class ModelTier(ModelTierRow, kw_only=True):
     updated_at: datetime
 
 
+class ModelTiers(msgspec.Struct):
+    """One page of them."""
+
+    items: list[ModelTier]
+    next_cursor: str | None
+
+
 class Savings(msgspec.Struct):
     """What routing saved in a window, or in dry runs would have saved, in US dollars.
 
@@ -116,7 +123,12 @@ class RoutingController(Controller):
     path = "/routing"
     tags = ("llm",)
 
-    @get("/tiers", guards=[viewer], summary="What the router knows of models")
+    @get(
+        "/tiers",
+        guards=[viewer],
+        summary="What the router knows of models",
+        responses=answers(200, ModelTiers, "One page"),
+    )
     async def list_tiers(
         self,
         state: State,

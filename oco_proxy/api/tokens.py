@@ -10,8 +10,16 @@ from litestar.datastructures import State
 from litestar.params import FromPath, JSONBody
 
 from oco_proxy.api.audit import audit
+from oco_proxy.api.document import answers
 from oco_proxy.api.fields import Name
-from oco_proxy.api.pagination import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, to_page
+from oco_proxy.api.pagination import (
+    DEFAULT_LIMIT,
+    Cursor,
+    Limit,
+    Page,
+    decode_cursor,
+    to_page,
+)
 from oco_proxy.middleware.auth import admin
 from oco_warehouse.errors import InvalidInputError, NotFoundError
 from oco_warehouse.tokens import Role, hash_token, new_token, shown_prefix
@@ -36,13 +44,40 @@ class MadeToken(msgspec.Struct, kw_only=True):
     token: str
 
 
+class ListedToken(msgspec.Struct, kw_only=True):
+    """A token as it is listed: its first characters, never itself."""
+
+    id: str
+    name: str
+    token_prefix: str
+    role: Role
+    agent_id: str | None
+    team_id: str | None
+    user_id: str | None
+    org_id: str | None
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+class Tokens(msgspec.Struct):
+    """One page of them."""
+
+    items: list[ListedToken]
+    next_cursor: str | None
+
+
 class TokenController(Controller):
     """`/api/v1/tokens`."""
 
     path = "/tokens"
     tags = ("access",)
 
-    @get(guards=[admin], summary="All tokens, newest first")
+    @get(
+        guards=[admin],
+        summary="All tokens, newest first",
+        responses=answers(200, Tokens, "One page"),
+    )
     async def list_tokens(
         self, state: State, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Page:

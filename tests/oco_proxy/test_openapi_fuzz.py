@@ -65,6 +65,7 @@ def test_every_operation_answers_as_its_document_says(
     with start(CEREBRA_LOG_LEVEL="error") as gateway:
         fill(gateway, admin_headers)
         result = run_schemathesis(gateway.url, admin_headers, tmp_path)
+    sys.stdout.write(result.stdout)  # how many requests there were; `make fuzz` shows it
     assert result.returncode == 0, result.stdout[-20_000:] + result.stderr[-2000:]
 
 
