@@ -1,12 +1,13 @@
 """Insights, alerts, reports and unpriced models: what was found out about model spend."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from litestar import MediaType, Response, get
 from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from oco_proxy.analytics import reading
+from oco_proxy.api.document import answers
 from oco_proxy.api.pagination import (
     DEFAULT_LIMIT,
     Cursor,
@@ -74,7 +75,13 @@ async def list_reports(
     return page
 
 
-@get("/reports/{kind:str}/latest", guards=[viewer], summary="The newest report", tags=["llm"])
+@get(
+    "/reports/{kind:str}/latest",
+    guards=[viewer],
+    summary="The newest report",
+    tags=["llm"],
+    responses=answers(200, dict[str, Any], "Its figures"),
+)
 async def latest_report(state: State, kind: FromPath[ReportKind]) -> Response[bytes]:
     """Its figures as JSON; amounts are decimal text in USD."""
     return await _latest(state, kind, html=False)

@@ -34,14 +34,31 @@ CHECKS = (
 )
 
 
+ROWS = """
+CREATE SCHEMA marts;
+CREATE TABLE marts.fct_cost_daily AS SELECT '2026-05-01'::date AS usage_date, 'llm' AS source,
+    'openai' AS provider, 'Models' AS service, 'a' AS account_id, 'r' AS region, 't' AS team,
+    'Usage' AS charge_category, 1.25::numeric AS billed_cost_usd;
+INSERT INTO oco.reports SELECT kind, '2026-05-01', '2026-05-02', '<p>1</p>', '{"cost_usd": "1"}'
+    FROM unnest(ARRAY['daily', 'weekly']) AS kind;
+INSERT INTO oco.llm_insights (kind, scope, entity_id, title)
+    VALUES ('spend_spike', 'team', 't', 'a spike');
+INSERT INTO oco.alerts (kind, dedupe_key, scope, entity_id, title)
+    VALUES ('spend_spike', 'k', 'team', 't', 'a spike');
+INSERT INTO oco.backup_records (cluster, backup_name, phase) VALUES ('c', 'b', 'Completed');
+INSERT INTO oco.optimization_recommendations (provider, resource_id, resource_type,
+    recommendation_type, title, description, estimated_monthly_savings, confidence)
+    VALUES ('aws', 'i-1', 'vm', 'idle_instance', 'idle', 'It does nothing', 1.5, 0.9);
+INSERT INTO oco.governance_policies (name, policy_type, rules) VALUES ('p', 'tagging', '{}');
+INSERT INTO oco.policy_violations (policy_id, resource_id, provider, description, severity)
+    SELECT id, 'i-1', 'aws', 'It has no owner', 'warning' FROM oco.governance_policies;
+"""
+
+
 def fill(gateway: Any, headers: dict[str, str]) -> None:
     """Something of everything, so that lists have items and ids exist."""
-    gateway.warehouse.execute("CREATE SCHEMA marts")
-    gateway.warehouse.execute(
-        "CREATE TABLE marts.fct_cost_daily AS SELECT '2026-05-01'::date AS usage_date, 'llm' AS "
-        "source, 'openai' AS provider, 'Models' AS service, 'a' AS account_id, 'r' AS region, "
-        "'t' AS team, 'Usage' AS charge_category, 1.25::numeric AS billed_cost_usd"
-    )
+    for statement in ROWS.split(";\n"):
+        gateway.warehouse.execute(statement)
     with httpx.Client(base_url=f"{gateway.url}/api/v1", headers=headers) as client:
         body = {"model": "gpt-4o-mini", "messages": []}
         client.post("/proxy/openai/v1/chat/completions", json=body).raise_for_status()
@@ -55,6 +72,8 @@ def fill(gateway: Any, headers: dict[str, str]) -> None:
         client.put("/rate-limits", json=limit).raise_for_status()
         hook = {"name": "n", "kind": "webhook", "target": "https://example.com"}
         client.post("/channels", json=hook).raise_for_status()
+        for path in ("insights", "alerts", "reports", "backups", "recommendations", "violations"):
+            assert client.get(f"/{path}").json()["items"], path
 
 
 @pytest.mark.slow
