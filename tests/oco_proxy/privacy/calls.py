@@ -43,6 +43,8 @@ def provider_headers(private: Private) -> dict[str, str]:
         "X-Forwarded-For": private.forwarded,
         "Idempotency-Key": private.idempotency,
         "Baggage": private.baggage,
+        "Traceparent": private.trace,
+        "X-OCO-Route": private.route,
     }
 
 

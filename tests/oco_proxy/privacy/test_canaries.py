@@ -104,6 +104,7 @@ def raw_calls(private: Private) -> list[bytes]:
         chat + words + b"\r\n\r\n",
         b"GET /" + words + b" HTTP/9.9\r\n\r\n",
         words + b"\r\n\r\n",
+        chat + b"Connection: upgrade\r\nUpgrade: websocket\r\nX-Words: " + words + b"\r\n\r\n",
         chat + b"X-Long: " + words * 20_000,
     ]
 
@@ -146,11 +147,14 @@ def wanted_calls(private: Private, control: str) -> list[tuple[Call, str]]:
     own = {**chat.headers, "X-Agent-ID": f"{control}rich"}
     other = chat.path.replace("/openai/", f"/{control}/")
     browser = {**chat.headers, "Origin": f"http://{private.origin}.example"}
+    asking = {**browser, "Access-Control-Request-Method": "POST"}
+    asking["Access-Control-Request-Headers"] = private.asked
     failing = replace(chat, body=chat.body[:-1] + b', "fail_on_request": 1}')
     wanted += [
         (replace(chat, headers=own), "answer"),
         (replace(chat, path=other), "answer"),
         (replace(chat, headers=browser), "answer"),
+        (replace(chat, headers=asking, method="OPTIONS"), "answer"),
         (replace(failing, headers=browser), "answer"),
         (failing, "answer"),
     ]
@@ -193,6 +197,10 @@ def test_nothing_private_is_written_anywhere(tmp_path: Path) -> None:
             second.send_all((call, "answer") for call in calls.refused_calls(private))
             wait_until(lambda: list(platform.settings.spool.glob("damaged-*.jsonl")))
             made = make_token(url)
+        with platform.gateway(GATEWAY, **settings, REDIS_URL="redis://127.0.0.1:1") as url:
+            third = Client(url, private, f"{control}rich")
+            third.send_all((call, "answer") for call in calls.metered_calls(private))
+            third.send_all((call, "answer") for call in calls.refused_calls(private))
             assert dagster.wait(60) == 0, (tmp_path / "printed-dagster.log").read_text()[-3000:]
         places = platform.captured()
         everything_was_tried(first, mirror, word, places["printed by gateways"])
@@ -221,6 +229,7 @@ def everything_was_tried(client: Client, mirror: Mirror, word: str, printed: byt
     """Otherwise nothing would be found because nothing was said."""
     events = {json.loads(line)["event"] for line in printed.splitlines() if line.startswith(b"{")}
     assert {"call", "refused", "request", "unexpected_error", "spool_line_damaged"} <= events
+    assert "redis_is_gone" in events
     assert "client_left_before_its_request_was_complete" in events
     errors = b"upstream_reset upstream_timeout client_closed budget_exceeded rate_limited".split()
     assert [error for error in errors if error not in printed] == []
