@@ -3,7 +3,7 @@
 `told(…)` says in the document what a handler checks by itself, in words of its own.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
@@ -52,6 +52,18 @@ def read_moment(name: str, text: str | None) -> datetime | None:
     if moment.tzinfo is None:
         raise InvalidInputError(f"{name} must say its zone, as in 2026-11-23T00:00:00Z")
     return moment
+
+
+def in_utc(name: str, moment: datetime) -> datetime:
+    """An aware moment in UTC, which PostgreSQL's driver can hold.
+
+    Raises:
+        InvalidInputError: when its offset moves it out of the calendar.
+    """
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise InvalidInputError(f"{name} is out of range") from None
 
 
 class AmountSchema(OpenAPISchemaPlugin):

@@ -11,7 +11,7 @@ from litestar.params import JSONBody
 
 from oco_proxy.api.audit import audit
 from oco_proxy.api.document import answers
-from oco_proxy.api.fields import Moment, read_moment, told
+from oco_proxy.api.fields import Moment, in_utc, read_moment, told
 from oco_proxy.api.pagination import (
     DEFAULT_LIMIT,
     Cursor,
@@ -199,10 +199,7 @@ class RoutingController(Controller):
 
 def _utc(name: str, text: str | None) -> datetime | None:
     moment = read_moment(name, text)
-    try:
-        return None if moment is None else moment.astimezone(UTC)
-    except OverflowError:
-        raise InvalidInputError(f"{name} is out of range") from None
+    return None if moment is None else in_utc(name, moment)
 
 
 def _check(data: ModelTierRow) -> None:

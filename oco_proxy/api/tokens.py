@@ -11,7 +11,7 @@ from litestar.params import FromPath, JSONBody
 
 from oco_proxy.api.audit import audit
 from oco_proxy.api.document import answers
-from oco_proxy.api.fields import Name
+from oco_proxy.api.fields import Name, in_utc
 from oco_proxy.api.pagination import (
     DEFAULT_LIMIT,
     Cursor,
@@ -157,5 +157,5 @@ def _check(data: NewToken) -> None:
     if data.expires_at is not None:
         if data.expires_at.tzinfo is None:
             raise InvalidInputError("expires_at needs a time zone, as in 2030-01-01T00:00:00Z")
-        if data.expires_at <= datetime.now(UTC):
+        if in_utc("expires_at", data.expires_at) <= datetime.now(UTC):
             raise InvalidInputError("expires_at is in the past")

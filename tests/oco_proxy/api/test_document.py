@@ -128,3 +128,9 @@ def test_no_body_takes_a_member_that_it_does_not_know(client: httpx.Client) -> N
             headers = {"If-Match": "*"}
             answer = client.request(method.upper(), path, json={"nobody": 1}, headers=headers)
             assert (answer.status_code, answer.headers["content-type"]) == (400, PROBLEM), name
+
+
+def test_an_offset_out_of_the_calendar_is_a_400(client: httpx.Client) -> None:
+    body = {"name": "n", "role": "viewer", "expires_at": "9999-12-31T23:59:59-23:59"}
+    answer = client.post("/tokens", json=body)
+    assert (answer.status_code, answer.json()["detail"]) == (400, "expires_at is out of range")
