@@ -144,7 +144,9 @@ def measure_calls(
                     continue
                 ours.wait_for_redis()
                 before = ours.budget_checks()
+                one.wake()
                 seen.setdefault((name, connections), []).append(load(one, connections, seconds))
+                one.sleep()
                 if (name, connections) == ("gateway", 1):
                     checks.update(ours.budget_checks())
                     checks.subtract(before)
@@ -243,6 +245,7 @@ def main() -> None:
                 ways[name] = stack.enter_context(peer)
         for one in ways.values():
             load(one, 8, options.seconds)
+            one.sleep()
         figures = measure_calls(ours, ways, options.seconds, options.rounds)
         whole = {
             "nginx": way(folder, proxies["whole"], STREAMED),

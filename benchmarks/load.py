@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -67,19 +68,41 @@ end
 
 @dataclass(frozen=True)
 class Way:
-    """One way to the provider: where calls go, and what they say there."""
+    """One way to the provider: where calls go, and what they say there.
+
+    Attributes:
+        sleeper: a process that is stopped while other ways are measured, so that what it does
+            when idle is not on their account.
+    """
 
     url: str
     script: Path
+    sleeper: int | None = None
+
+    def wake(self) -> None:
+        """Let its process run."""
+        if self.sleeper is not None:
+            os.kill(self.sleeper, signal.SIGCONT)
+
+    def sleep(self) -> None:
+        """Stop its process."""
+        if self.sleeper is not None:
+            os.kill(self.sleeper, signal.SIGSTOP)
 
 
-def way(folder: Path, url: str, body: str = PLAIN, more: Mapping[str, str] | None = None) -> Way:
+def way(
+    folder: Path,
+    url: str,
+    body: str = PLAIN,
+    more: Mapping[str, str] | None = None,
+    sleeper: int | None = None,
+) -> Way:
     """A way with wrk's script for it; `more` are headers that only this way needs."""
     headers = {**HEADERS, **(more or {})}
     lines = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in headers.items())
     script = folder / f"{len(list(folder.glob('*.lua')))}.lua"
     script.write_text(_WRK % (body, lines))
-    return Way(url + PATH, script)
+    return Way(url + PATH, script, sleeper)
 
 
 @dataclass(frozen=True)
@@ -126,6 +149,7 @@ def process(
         try:
             yield running.pid
         finally:
+            running.send_signal(signal.SIGCONT)
             running.terminate()
 
 

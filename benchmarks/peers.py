@@ -56,13 +56,13 @@ def portkey(scripts: Path, provider: int) -> Iterator[Way]:
     """Portkey's gateway in front of a provider's port."""
     port = free_port(0)
     command = ["node", str(folder() / _PORTKEY_SERVER), f"--port={port}", "--headless"]
-    with process(command, MEASURED, {"TRUSTED_CUSTOM_HOSTS": "127.0.0.1"}, quiet=True):
+    with process(command, MEASURED, {"TRUSTED_CUSTOM_HOSTS": "127.0.0.1"}, quiet=True) as pid:
         address = wait_for(f"http://127.0.0.1:{port}")
         more = {
             "x-portkey-provider": "openai",
             "x-portkey-custom-host": f"http://127.0.0.1:{provider}/v1",
         }
-        yield way(scripts, address, more=more)
+        yield way(scripts, address, more=more, sleeper=pid)
 
 
 @contextmanager
@@ -83,8 +83,9 @@ def litellm(scripts: Path, provider: int, *, tuned: bool) -> Iterator[Way]:
     command = [str(folder() / _LITELLM_PROXY), "--config", str(file), "--port", str(port)]
     command += ["--host", "127.0.0.1", "--num_workers", "1"]
     environment = {**_QUIET, **(_TUNED if tuned else {})}
-    with process(command, MEASURED, environment, quiet=True):
-        yield way(scripts, wait_for(f"http://127.0.0.1:{port}", "/health/liveliness"))
+    with process(command, MEASURED, environment, quiet=True) as pid:
+        address = wait_for(f"http://127.0.0.1:{port}", "/health/liveliness")
+        yield way(scripts, address, sleeper=pid)
 
 
 if __name__ == "__main__":

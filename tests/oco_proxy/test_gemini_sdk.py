@@ -191,3 +191,18 @@ def test_a_refusal_over_budget_is_read_by_the_sdk(
     if shape == "provider":
         assert "budget of agent bot" in (caught.value.message or "")
         assert caught.value.status == "RESOURCE_EXHAUSTED"
+
+
+def test_an_image_of_twenty_megabytes_passes_whole(
+    gemini: Callable[..., Any], standin: Standin
+) -> None:
+    picture = types.Part.from_bytes(
+        data=b"\x89PNG" + bytes(15 * 1024 * 1024), mime_type="image/png"
+    )
+    with gemini() as gateway:
+        client(gateway).models.generate_content(
+            model="gemini-2.5-flash", contents=["What is this?", picture]
+        )
+        (row,) = gateway.rows(1)
+    assert len(standin.seen[0].body) > 20 * 1024 * 1024
+    assert (row["status_code"], row["cost_status"]) == (200, "exact")

@@ -1,10 +1,12 @@
 """The official SDK against the gateway, with only its base URL changed."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import httpx
 import openai
 import pytest
 
@@ -119,3 +121,40 @@ def test_an_error_of_the_provider_passes_through_and_costs_nothing(
     (row,) = gateway.rows(1)
     assert (row["cost_usd"], row["error_type"]) == (0, f"http_{status}")
     assert row["input_tokens"] is None
+
+
+def test_an_image_of_twenty_megabytes_passes_unchanged(gateway: Any, standin: Standin) -> None:
+    picture = "data:image/png;base64," + "A" * (20 * 1024 * 1024)
+    content = [
+        {"type": "text", "text": "What is this?"},
+        {"type": "image_url", "image_url": {"url": picture}},
+    ]
+    messages: Any = [{"role": "user", "content": content}]
+    client(gateway).chat.completions.create(model="gpt-4o-mini", messages=messages, max_tokens=5)
+    (row,) = gateway.rows(1)
+    assert json.loads(standin.seen[0].body)["messages"] == messages
+    assert (row["status_code"], row["cost_status"]) == (200, "exact")
+
+
+def test_an_sdk_that_repeats_itself_leaves_a_row_for_each_try(gateway: Any) -> None:
+    patient = client(gateway, **{"X-Standin": "status=500"}).with_options(max_retries=2)
+    with pytest.raises(openai.InternalServerError):
+        patient.chat.completions.create(model="gpt-4o-mini", messages=HELLO)
+    rows = gateway.rows(3)
+    assert [(row["status_code"], row["cost_usd"]) for row in rows] == [(500, 0)] * 3
+
+
+def test_a_client_that_gives_up_waiting_still_pays_what_the_provider_bills(
+    gateway: Any, admin_headers: dict[str, str]
+) -> None:
+    budget = {"scope": "agent", "entity_id": "bot", "limit_usd": "1"}
+    httpx.post(f"{gateway.url}/api/v1/budgets", json=budget, headers=admin_headers)
+    hasty = client(gateway, **{"X-Standin": "delay=1", "X-Agent-ID": "bot"})
+    with pytest.raises(openai.APITimeoutError):
+        hasty.with_options(timeout=0.3).chat.completions.create(
+            model="gpt-4o-mini", messages=HELLO, max_tokens=50
+        )
+    (row,) = gateway.rows(1)
+    assert (row["error_type"], row["cost_status"]) == ("client_closed", "exact")
+    assert row["cost_usd"] > 0
+    assert httpx.get(f"{gateway.url}/readyz").json()["budgets"]["holds"] == 0
