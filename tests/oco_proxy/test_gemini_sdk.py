@@ -200,9 +200,8 @@ def test_an_image_of_twenty_megabytes_passes_whole(
         data=b"\x89PNG" + bytes(15 * 1024 * 1024), mime_type="image/png"
     )
     with gemini() as gateway:
-        client(gateway).models.generate_content(
-            model="gemini-2.5-flash", contents=["What is this?", picture]
-        )
+        sdk = client(gateway)
+        sdk.models.generate_content(model="gemini-2.5-flash", contents=["What is this?", picture])
         (row,) = gateway.rows(1)
     assert len(standin.seen[0].body) > 20 * 1024 * 1024
     assert (row["status_code"], row["cost_status"]) == (200, "exact")
