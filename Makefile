@@ -12,7 +12,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test fuzz check fmt docs lock clean storm chaos
+.PHONY: help up demo test fuzz check fmt docs dbt-docs lock clean storm chaos
 
 help: ## Say what each target does
 	@grep -hE '^[a-z -]+%?:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,6 +43,10 @@ fmt: $(STAMP) ## Format the code
 docs: $(STAMP) ## Write the generated pages of docs/
 	$(BIN)/oco reference docs
 
+dbt-docs: $(STAMP) ## Write dbt's page of all models, their columns and lineage, from the warehouse
+	@$(BIN)/oco dbt docs generate --static
+	@echo "One page that needs no server: dbt_project/target/static_index.html"
+
 bench-%: $(STAMP) ## Run one benchmark, as in `make bench-gateway JSON=FILE`
 	$(BIN)/python -m benchmarks.$(subst -,_,$*) $(if $(JSON),--json $(JSON))
 
@@ -64,6 +68,6 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed and $(PYTHON) is " + sys.version.split()[0] + ": say which to use, as in `make up PYTHON=python3.12`")'
 	@echo "Installing the locked dependencies into $(VENV); the first time takes some minutes"
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --progress-bar on --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --progress-bar on --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@

@@ -6,7 +6,7 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/app DO_NOT_TRACK=1 
     OCO_HOME=/var/lib/oco DAGSTER_HOME=/var/lib/oco/dagster
 
 COPY requirements/pipelines.lock /tmp/pipelines.lock
-RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /tmp/pipelines.lock \
+RUN pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r /tmp/pipelines.lock \
     && rm /tmp/pipelines.lock \
     && useradd --system --uid 10001 --home-dir /var/lib/oco --create-home oco \
     && install -d -o oco -g oco /app /var/lib/oco/dagster

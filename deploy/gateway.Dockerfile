@@ -5,7 +5,7 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/app DO_NOT_TRACK=1 
     OCO_HOST=0.0.0.0 OCO_HOME=/var/lib/oco
 
 COPY requirements/proxy.lock /tmp/proxy.lock
-RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /tmp/proxy.lock \
+RUN pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r /tmp/proxy.lock \
     && rm /tmp/proxy.lock \
     && useradd --system --uid 10001 --home-dir /var/lib/oco --create-home oco
 

@@ -24,13 +24,15 @@ def proxy(
     ] = 1,
 ) -> None:
     """Run the gateway alone, until a signal."""
-    from oco_proxy.__main__ import main
+    from oco_proxy.__main__ import serve
+    from oco_proxy.serving import listen
 
     settings = attach(load_settings())
     migrations.upgrade(settings.warehouse_url())
     os.environ.update(process_environment(settings))
+    listener = listen(settings.host, settings.port)
     typer.echo(f"Gateway on http://{settings.host}:{settings.port}", err=True)
-    sys.exit(main(["--workers", str(workers)]))
+    sys.exit(serve(settings, listener, workers))
 
 
 @contextmanager

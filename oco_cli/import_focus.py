@@ -1,5 +1,6 @@
-"""`oco import focus`: load FOCUS files by hand."""
+"""`oco import focus`: load FOCUS files by hand; and what every import of bills shares."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -9,9 +10,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from oco_cli.connect import connect
-from oco_pipelines.ingestion.cost_load import LoadResult
+from oco_pipelines.ingestion.cost_batch import LoadResult
+from oco_pipelines.ingestion.cost_totals import COST_COLUMNS, Totals, add_totals
 from oco_pipelines.ingestion.focus_file import load_focus_file
-from oco_pipelines.ingestion.focus_normalise import COST_COLUMNS, Normalised, Totals, add_totals
+from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import (
     ConflictError,
     InvalidInputError,
@@ -19,8 +21,7 @@ from oco_warehouse.errors import (
     WarehouseUnreachable,
 )
 
-_ENDINGS: Final = (".csv", ".csv.gz", ".parquet")
-_SHOWN_REJECTS: Final = 10
+TABLE_ENDINGS: Final = (".csv", ".csv.gz", ".parquet")
 
 
 def import_focus(
@@ -40,12 +41,38 @@ def import_focus(
     Rows that cannot be loaded are kept with their reason in oco.rejected_rows; the others are
     loaded, and the exit code is 1.
     """
-    files = find_files(paths)
+
+    def load_file(warehouse: Warehouse, partition: str, path: Path) -> LoadResult:
+        return load_focus_file(warehouse, partition, path, ignore=ignore_column, replaces=replaces)
+
+    load_files(paths, name, replaces, load_file)
+
+
+def load_files(
+    paths: list[Path],
+    name: str | None,
+    replaces: list[str],
+    load_file: Callable[[Warehouse, str, Path], LoadResult],
+    endings: tuple[str, ...] = TABLE_ENDINGS,
+) -> None:
+    """Load files one by one, with progress, and print one table of what was loaded.
+
+    Args:
+        paths: files, or folders of them.
+        name: what a single file is loaded under; None for its absolute path.
+        replaces: partitions that a single file takes the place of.
+        load_file: (warehouse, partition, path) → what was loaded.
+        endings: of the files that are looked for in folders.
+
+    Raises:
+        InvalidInputError: when anything was left out, after the rest was loaded.
+    """
+    files = find_files(paths, endings)
     if len(files) > 1 and (name or replaces):
         raise InvalidInputError("--as and --replaces take one file; several were given")
     console = Console(stderr=True, highlight=False)
     _, warehouse = connect()
-    done: list[tuple[str, Normalised, LoadResult]] = []
+    done: list[tuple[str, LoadResult]] = []
     failed: list[str] = []
     columns = (
         TextColumn("{task.description}"),
@@ -61,21 +88,18 @@ def import_focus(
             progress.update(task, description=f"Loading {file.name}")
             partition = name or str(file.resolve())
             try:
-                loaded = load_focus_file(
-                    warehouse, partition, file.read_bytes(), ignore=ignore_column, replaces=replaces
-                )
-                done.append((partition, *loaded))
+                done.append((partition, load_file(warehouse, partition, file)))
             except WarehouseUnreachable:
                 raise
             except (InvalidInputError, ConflictError, WarehouseError) as error:
                 # One bad file of a folder must not keep the others out.
                 failed.append(str(error))
             progress.advance(task)
-    for partition, normalised, _ in done:
-        _tell_rejected(console, partition, normalised)
+    for partition, result in done:
+        _tell_rejected(console, partition, result)
     if done:
         Console(highlight=False).print(_summary(done))
-    _tell_failures(console, failed, len(files), sum(len(entry[1].rejected) for entry in done))
+    _tell_failures(console, failed, len(files), sum(entry[1].rejected for entry in done))
 
 
 def _tell_failures(console: Console, failed: list[str], files: int, rejected: int) -> None:
@@ -97,7 +121,7 @@ def _tell_failures(console: Console, failed: list[str], files: int, rejected: in
         )
 
 
-def find_files(paths: list[Path]) -> list[Path]:
+def find_files(paths: list[Path], endings: tuple[str, ...]) -> list[Path]:
     """The files that are meant, folders searched for known endings.
 
     Raises:
@@ -106,9 +130,9 @@ def find_files(paths: list[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.is_file() and p.name.endswith(_ENDINGS))
+            found = sorted(p for p in path.rglob("*") if p.is_file() and p.name.endswith(endings))
             if not found:
-                raise InvalidInputError(f"{path}: the folder has no {', '.join(_ENDINGS)} file")
+                raise InvalidInputError(f"{path}: the folder has no {', '.join(endings)} file")
             files += found
         elif path.is_file():
             files.append(path)
@@ -117,20 +141,20 @@ def find_files(paths: list[Path]) -> list[Path]:
     return files
 
 
-def _tell_rejected(console: Console, partition: str, normalised: Normalised) -> None:
-    for row in normalised.rejected[:_SHOWN_REJECTS]:
+def _tell_rejected(console: Console, partition: str, result: LoadResult) -> None:
+    for row in result.first_rejected:
         console.print(f"{partition}: row {row.row_number} rejected: {row.reason}", markup=False)
-    more = len(normalised.rejected) - _SHOWN_REJECTS
+    more = result.rejected - len(result.first_rejected)
     if more > 0:
         console.print(f"{partition}: {more} more rows rejected, see oco.rejected_rows")
 
 
-def _summary(done: list[tuple[str, Normalised, LoadResult]]) -> Table:
+def _summary(done: list[tuple[str, LoadResult]]) -> Table:
     """A line for each file and cost: amounts fit a narrow terminal to their last digit."""
     table = Table("file", "cost", title="Loaded", title_justify="left")
     table.add_column("total", justify="right", no_wrap=True)
     total: Totals = {}
-    for partition, _, result in done:
+    for partition, result in done:
         total = add_totals(total, result.totals_loaded)
         counts = (
             f"{result.status}: {result.rows:,} rows, {result.accepted:,} accepted, "

@@ -32,8 +32,55 @@ _GROUPS: Final[dict[str, tuple[str, dict[str, tuple[str, str, str]]]]] = {
     "import": (
         "Load billing files and prices by hand",
         {
+            "aws": ("oco_cli.import_aws", "import_aws", "Load AWS Cost and Usage Reports"),
+            "azure": ("oco_cli.import_azure", "import_azure", "Load Azure's cost exports"),
+            "gcp": ("oco_cli.import_gcp", "import_gcp", "Load exports of GCP's billing tables"),
             "focus": ("oco_cli.import_focus", "import_focus", "Load FOCUS 1.0 to 1.3 files"),
             "prices": ("oco_cli.import_prices", "import_prices", "Load prices of models"),
+        },
+    ),
+    "sources": (
+        "Cloud accounts whose costs are read by themselves",
+        {"check": ("oco_cli.sources", "check", "Say what works, what is missing and what to do")},
+    ),
+    "allocations": (
+        "Rules that share cost out to teams",
+        {
+            "list": ("oco_cli.allocations", "list_rules", "List rules as they are tried"),
+            "import": ("oco_cli.allocations", "import_rules", "Write the rules of a YAML file"),
+            "check": ("oco_cli.allocations", "check", "Show what rules would move in a month"),
+        },
+    ),
+    "invoices": (
+        "Invoices to hold the bills against",
+        {
+            "import": ("oco_cli.invoices", "import_invoices", "Write the invoices of a CSV file"),
+        },
+    ),
+    "cloud-budgets": (
+        "Budgets for cloud cost",
+        {
+            "list": ("oco_cli.cloud_budgets", "list_budgets", "List budgets and how they stand"),
+            "import": ("oco_cli.cloud_budgets", "import_budgets", "Write budgets from a file"),
+        },
+    ),
+    "export": (
+        "Write charges as files for other tools",
+        {"focus": ("oco_cli.export_focus", "export", "Write a billing month as FOCUS")},
+    ),
+    "rates": (
+        "Exchange rates of bills that are not in USD",
+        {
+            "list": ("oco_cli.rates", "list_rates", "List rates and where they are from"),
+            "import": ("oco_cli.rates", "import_rates", "Load rates that you state, from a CSV"),
+            "fetch": ("oco_cli.rates", "fetch", "Fetch the ECB's rates from the address you set"),
+        },
+    ),
+    "tags": (
+        "Which tags of different providers mean the same",
+        {
+            "list": ("oco_cli.tags", "list_rules", "Print the rules as a file to edit"),
+            "import": ("oco_cli.tags", "import_rules", "Replace the rules by a file's"),
         },
     ),
     "token": (

@@ -36,6 +36,7 @@ class Format(StrEnum):
 def sql(
     statement: str = typer.Argument(help="One SQL statement; - reads it from standard input"),
     output: Format = typer.Option(Format.table, "--format", help="How rows are printed"),
+    write: bool = typer.Option(False, "--write", help="Let the statement change the warehouse"),
 ) -> None:
     """Run one SQL statement on the warehouse. Amounts are printed to their last digit."""
     text = _standard_input() if statement == "-" else statement
@@ -44,6 +45,7 @@ def sql(
     _, warehouse = connect()
     try:
         with warehouse.transaction() as connection:
+            connection.read_only = not write
             # Binds no parameters, so the extended protocol takes exactly one statement.
             cursor = connection.cursor(row_factory=psycopg.rows.tuple_row, binary=False)
             for name in _AS_TEXT:
@@ -54,6 +56,8 @@ def sql(
             documents = [column.type_code in _DOCUMENTS for column in columns]
             rows = cursor.fetchall() if cursor.description else []
             done = f"{cursor.rowcount} rows" if cursor.rowcount >= 0 else cursor.statusmessage or ""
+    except psycopg.errors.ReadOnlySqlTransaction as error:
+        raise InvalidInputError(f"{_one_line(error)}: --write allows changes") from None
     except psycopg.Error as error:
         raise InvalidInputError(_one_line(error)) from None
     if not names:

@@ -28,6 +28,7 @@ from dagster import (
     JobDefinition,
 )
 
+from oco_pipelines.ingestion.source_assets import GROUP as SOURCES
 from oco_warehouse.errors import OpenCloudOpsError
 from oco_warehouse.settings import Settings
 
@@ -149,34 +150,37 @@ class _Bootstrap:
         self._tell = on_progress
         self._graph = definitions.resolve_asset_graph()
         self._job: JobDefinition = definitions.resolve_implicit_global_asset_job_def()
-        self.all_assets = sorted(
-            key.to_user_string() for key in self._graph.materializable_asset_keys
-        )
+        # What an account has costs of is found by its own sensor, which runs from the start.
+        left = AssetSelection.groups(SOURCES).resolve(self._graph, allow_missing=True)
+        self._keys = self._graph.materializable_asset_keys - left
+        self.all_assets = sorted(key.to_user_string() for key in self._keys)
         self.outcome = Outcome()
         # By asset and partition: a partition that is loaded again replaces its rows.
         self._rows: dict[str, dict[str | None, int | None]] = {}
 
     def steps(self) -> Iterator[tuple[str, list[AssetKey]]]:
         """(step, assets) in the order of the flow; what no step names comes last."""
+        # Trends are read from marts, and marts show them: those are built after them.
+        trends = AssetSelection.groups("trends").downstream()
         plan: Sequence[tuple[str, AssetSelection]] = (
             ("partition_maintenance", AssetSelection.assets("partition_maintenance")),
             ("model_pricing", AssetSelection.assets("model_pricing")),
+            # Bills in other currencies are refused without.
+            ("exchange_rates", AssetSelection.assets("exchange_rates")),
             (FILES, AssetSelection.assets(FILES)),
             ("cloud_costs", AssetSelection.assets("cloud_costs", "resources")),
             ("api_requests", AssetSelection.assets("api_requests", "governance_policies")),
             ("resilience", AssetSelection.groups("resilience")),
-            ("marts", AssetSelection.groups("staging", "intermediate", "marts")),
+            ("tag_rules", AssetSelection.assets("tag_rules", "tag_values")),
+            ("marts", AssetSelection.groups("staging", "intermediate", "marts") - trends),
+            ("trends", trends),
             ("optimizer", AssetSelection.groups("optimizer")),
             ("policy", AssetSelection.groups("policy")),
             ("rest", AssetSelection.all()),
         )
         done: set[AssetKey] = set()
         for step, selection in plan:
-            keys = (
-                selection.resolve(self._graph, allow_missing=True)
-                & self._graph.materializable_asset_keys
-            )
-            keys -= done
+            keys = (selection.resolve(self._graph, allow_missing=True) & self._keys) - done
             done |= keys
             if keys:
                 yield step, sorted(keys)
@@ -227,6 +231,8 @@ class _Bootstrap:
 
     def _load(self, keys: Sequence[str]) -> None:
         if not keys:
+            # There are none where accounts are read instead; costs do not wait for them.
+            self.outcome.assets.setdefault(FILES, AssetResult(FILES, True, 0, {}))
             self._tell(Progress(FILES, "done", rows=0, seconds=0.0))
             return
         self._instance.add_dynamic_partitions(FILES, list(keys))

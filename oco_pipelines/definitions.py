@@ -22,17 +22,23 @@ from oco_pipelines.maintenance.definitions import build as maintenance
 from oco_pipelines.marts.definitions import build as marts
 from oco_pipelines.optimizer.definitions import build as optimizer
 from oco_pipelines.policy.definitions import build as policy
+from oco_pipelines.rates.definitions import build as rates
 from oco_pipelines.resilience.definitions import build as resilience
 from oco_pipelines.resources import WarehouseResource
+from oco_pipelines.showback.definitions import build as showback
+from oco_pipelines.trends.definitions import build as trends
 from oco_warehouse.settings import Settings, load_settings
 
 # In the order in which the data flows.
 DOMAINS: Final[tuple[Callable[[Settings], Definitions], ...]] = (
     maintenance,
     llm,
+    rates,
     ingestion,
     resilience,
+    showback,
     marts,
+    trends,
     optimizer,
     policy,
 )

@@ -22,8 +22,9 @@ from oco_proxy.proxy.identity import Directory
 from oco_proxy.proxy.prices import PriceCache
 from oco_proxy.proxy.providers import Provider, load_providers
 from oco_proxy.proxy.upstream import Upstream
+from oco_proxy.proxy.watching import Lookout
 from oco_proxy.router.book import RoutingBook
-from oco_warehouse.database import create_pool
+from oco_warehouse.database import POSTGRES_GONE, create_pool
 from oco_warehouse.settings import Settings
 
 _log = structlog.get_logger(__name__)
@@ -31,7 +32,6 @@ _log = structlog.get_logger(__name__)
 DRAIN_SECONDS: Final = 10.0
 ADOPT_SECONDS: Final = 10.0
 _RESTART_SECONDS: Final = 1.0
-_GONE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
 @dataclass(slots=True)
@@ -50,6 +50,7 @@ class Services:
     writer: LedgerWriter
     upstream: Upstream
     metrics: Metrics
+    lookout: Lookout
 
 
 @asynccontextmanager
@@ -85,6 +86,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             writer=writer,
             upstream=upstream,
             metrics=Metrics(),
+            lookout=Lookout(),
         )
         await _prepare(services)
         loops = [
@@ -110,7 +112,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
 
 async def _prepare(services: Services) -> None:
     """Read what the first request needs, and first of all what dead processes left unwritten."""
-    with contextlib.suppress(*_GONE):
+    with contextlib.suppress(*POSTGRES_GONE):
         async with asyncio.timeout(ADOPT_SECONDS):
             await services.writer.adopt()
     for refresh in (
@@ -121,7 +123,7 @@ async def _prepare(services: Services) -> None:
     ):
         try:
             await refresh(services.pool)
-        except _GONE as error:
+        except POSTGRES_GONE as error:
             _log.warning(
                 "not_read_at_start", what=refresh.__qualname__, reason=type(error).__name__
             )

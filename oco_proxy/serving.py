@@ -17,7 +17,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess
 
 from oco_proxy.app import Front, create_front
-from oco_proxy.gathering import GatheringProtocol
+from oco_proxy.connection import ClientConnection, ConnectionConfig
 from oco_proxy.middleware.metrics import SHARED_FOLDER
 from oco_warehouse.errors import ConfigurationError, OpenCloudOpsError, PortOccupiedError
 from oco_warehouse.settings import Settings
@@ -29,7 +29,7 @@ _STOP_SECONDS: Final = 45.0
 
 def make_server(settings: Settings) -> uvicorn.Server:
     """A server of the gateway that is not yet running."""
-    return uvicorn.Server(_config(create_front(settings), settings))
+    return _Server(_config(create_front(settings), settings))
 
 
 def create_worker() -> Front:
@@ -70,8 +70,26 @@ def run_workers(settings: Settings, listener: socket.socket, workers: int) -> bo
         shutil.rmtree(folder, ignore_errors=True)
 
 
+class _Server(uvicorn.Server):
+    """Ends normally after a signal that it obeyed; uvicorn would let it kill the process then."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals stop the server while the block runs."""
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
+
+
 class _Workers(Multiprocess):
     """Also takes a dead worker's gauges out of what its successors tell Prometheus."""
+
+    def terminate_all(self) -> None:
+        """Stop all workers; each of them stops to listen at once."""
+        # As long as one process listens, new clients would wait for an answer that nobody gives.
+        for listener in self.sockets:
+            listener.close()
+        super().terminate_all()
 
     def keep_subprocess_alive(self) -> None:
         """Replace workers that died."""
@@ -82,11 +100,12 @@ class _Workers(Multiprocess):
 
 
 def _config(app: Any, settings: Settings, workers: int = 1) -> uvicorn.Config:
-    return uvicorn.Config(
+    return ConnectionConfig(
         app,
         factory=isinstance(app, str),
         workers=workers,
-        http=GatheringProtocol,
+        http=ClientConnection,
+        client_timeout_seconds=settings.client_timeout_seconds,
         # Providers' own Date and Server headers pass; a second one would change the answer.
         date_header=False,
         server_header=False,

@@ -23,6 +23,16 @@ CONNECT_TIMEOUT_SECONDS: Final = 10
 # changes what rows cost, so that budgets and rows always agree.
 LEDGER_LOCK: Final = "oco.ledger"
 
+# What says that PostgreSQL does not answer. A server that ends in mid-query makes asyncpg raise its
+# own kind of internal error, too.
+POSTGRES_GONE: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+
 Connection = psycopg.Connection[DictRow]
 Parameters = Mapping[str, object] | Sequence[object] | None
 
@@ -130,7 +140,7 @@ async def create_pool(url: str, max_size: int = 20) -> "asyncpg.Pool[asyncpg.Rec
             command_timeout=30,
             server_settings={"application_name": "oco-gateway", "timezone": "UTC"},
         )
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except POSTGRES_GONE as error:
         raise WarehouseUnreachable(unreachable_message(url, error)) from None
 
 

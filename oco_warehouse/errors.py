@@ -9,6 +9,7 @@ OpenCloudOpsError
 ├── PortOccupiedError       another process listens where we should
 ├── InvalidInputError       what a user or a file gave is wrong; nothing was written
 │   └── InvalidFileError        the same, naming the file
+│       └── EmptyFileError          it has a header and no rows
 ├── NotFoundError           a named thing does not exist
 ├── ConflictError           the thing exists already or changed meanwhile
 └── UpstreamError           another system (provider, cluster, object store) failed
@@ -51,6 +52,10 @@ class InvalidInputError(OpenCloudOpsError):
 
 class InvalidFileError(InvalidInputError):
     """A file cannot be read as what it claims to be; the message names the file."""
+
+
+class EmptyFileError(InvalidFileError):
+    """A file has a header and no rows: as one of several it is no mistake."""
 
 
 class NotFoundError(OpenCloudOpsError):

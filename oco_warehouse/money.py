@@ -5,7 +5,9 @@ In PostgreSQL money is NUMERIC, in Python `Decimal`, in Redis an integer of nano
 nano-dollars, and then always upwards, so that a reservation is never smaller than its cost.
 """
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from decimal import ROUND_CEILING, Context, Decimal, InvalidOperation, localcontext
 from typing import Final
 
@@ -18,6 +20,50 @@ ZERO: Final = Decimal(0)
 # A file may hold amounts of 60 digits on either side of the point, and a product has both factors'
 # digits: wide enough for all of that, so that no step below rounds.
 _EXACT: Final = Context(prec=300, rounding=ROUND_CEILING)
+
+
+_MOST_DECIMALS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class AmountRange:
+    """What an amount that comes in may be, beside its type: `Annotated[Decimal, AmountRange(…)]`.
+
+    A decimal may have any number of digits and any exponent; PostgreSQL's numeric may not.
+
+    Attributes:
+        most: largest amount, a digit and zeros.
+        above_zero: whether 0 is too little.
+    """
+
+    most: int
+    above_zero: bool = False
+
+    def holds(self, amount: Decimal) -> bool:
+        """Whether the amount is in the range and can be kept with every digit."""
+        exponent = amount.as_tuple().exponent
+        return (
+            isinstance(exponent, int)  # a letter for what is no finite number
+            and -_MOST_DECIMALS <= exponent <= _MOST_DECIMALS
+            and 0 <= amount <= self.most
+            and not (self.above_zero and amount == 0)
+        )
+
+    @property
+    def rule(self) -> str:
+        """In words, after "must be"."""
+        least = "above 0 and at most" if self.above_zero else "from 0 to"
+        return f"{least} {self.most}, with at most {_MOST_DECIMALS} decimals"
+
+    @property
+    def pattern(self) -> str:
+        """As a regular expression for plain decimal text; it matches nothing that is refused."""
+        first, zeros = str(self.most)[0], len(str(self.most)) - 1
+        head = "" if first == "1" else f"[0-{int(first) - 1}]?"
+        below = rf"{head}[0-9]{{1,{zeros}}}(\.[0-9]{{1,{_MOST_DECIMALS}}})?"
+        full = rf"{self.most}(\.0{{1,{_MOST_DECIMALS}}})?"
+        some = "(?=.*[1-9])" if self.above_zero else ""
+        return f"^{some}({below}|{full})$"
 
 
 def parse_money(text: str) -> Decimal:
@@ -64,6 +110,16 @@ def from_nano(nano: int) -> Decimal:
     """Integer nano-dollars to dollars, exactly."""
     with localcontext(_EXACT):
         return Decimal(nano) / NANO_PER_DOLLAR
+
+
+def plain(amount: Decimal) -> str:
+    """Decimal text without an exponent, every digit kept."""
+    return format(amount, "f")
+
+
+def json_amounts(amounts: Mapping[str, Decimal]) -> str:
+    """A JSON object of plain numbers; a float on the way would change them."""
+    return f"{{{', '.join(f'{json.dumps(name)}: {plain(a)}' for name, a in amounts.items())}}}"
 
 
 def format_usd(amount: Decimal | None) -> str:

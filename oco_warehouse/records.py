@@ -4,12 +4,10 @@ Belongs here: a row's fields, in the order of its table, and its one-line JSON f
 here: SQL, connections, or anything that decides.
 """
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from operator import attrgetter
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -60,6 +58,7 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     cost_status: CostStatus
     price_version: str | None = None
     service_tier: str | None = None
+    requested_service_tier: str | None = None
     stream: bool = False
     latency_ms: int = 0
     ttft_ms: int | None = None
@@ -75,20 +74,13 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     gateway_id: str = ""
     timestamp: datetime
 
-    @property
-    def identity(self) -> Identity:
-        """Who called."""
-        return Identity(self.agent_id, self.team_id, self.user_id, self.org_id)
-
     def scopes(self) -> list[tuple[str, str]]:
         """(scope, entity id) of every budget that this row may move, tags included."""
-        tags = [(f"tag:{name}", value) for name, value in self.tags.items() if value]
-        return [*self.identity.scopes(), *tags]
-
-    def row(self) -> tuple[Any, ...]:
-        """Values in the order of `REQUEST_COLUMNS`; tags as JSON text."""
-        tags = json.dumps(self.tags) if self.tags else "{}"
-        return (*_BEFORE_TAGS(self), tags, *_AFTER_TAGS(self))
+        ids = (self.agent_id, self.team_id, self.user_id, self.org_id)
+        scopes = [(scope, entity) for scope, entity in zip(SCOPES, ids, strict=True) if entity]
+        if self.tags:
+            scopes += [(f"tag:{name}", value) for name, value in self.tags.items() if value]
+        return scopes
 
     def to_json(self) -> bytes:
         """One line of JSON without its line end; money as decimal text, the time as ISO 8601."""
@@ -106,12 +98,17 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             reason = type(error).__name__
             raise InvalidInputError(f"a spooled request record cannot be read ({reason})") from None
-        return msgspec.structs.replace(record, timestamp=record.timestamp.astimezone(UTC))
+        if record.timestamp.tzinfo is not UTC:
+            record = msgspec.structs.replace(record, timestamp=record.timestamp.astimezone(UTC))
+        return record
 
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(RequestRecord)
 REQUEST_COLUMNS: Final = RequestRecord.__struct_fields__
-_TAGS_AT: Final = REQUEST_COLUMNS.index("tags")
-_BEFORE_TAGS: Final = attrgetter(*REQUEST_COLUMNS[:_TAGS_AT])
-_AFTER_TAGS: Final = attrgetter(*REQUEST_COLUMNS[_TAGS_AT + 1 :])
+# What `to_json` leaves out, for whoever reads its lines by other means.
+REQUEST_DEFAULTS: Final = msgspec.json.encode({
+    field.name: field.default_factory() if field.default is msgspec.NODEFAULT else field.default
+    for field in msgspec.structs.fields(RequestRecord)
+    if not field.required
+})  # fmt: skip

@@ -7,6 +7,7 @@ The variables of the original system keep their names and defaults; new ones beg
 import os
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import quote, urlsplit
@@ -20,11 +21,43 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
-def _http_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("must be an http:// or https:// address")
+_HTTP_ADDRESS: Final = re.compile(
+    r"https?://(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*)|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]+))?"
+    r"(?:/[!-~]*)?",
+    re.IGNORECASE,
+)
+# The scheme may be that of a desktop application or a browser's extension.
+_ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@]+", re.IGNORECASE)
+
+
+def http_address(value: str) -> str:
+    """An address that paths are put behind, without a slash at its end.
+
+    Raises:
+        ValueError: when it is none; the message repeats nothing of it.
+    """
+    found = _HTTP_ADDRESS.fullmatch(value)
+    if found is None or "?" in value or "#" in value:
+        raise ValueError(
+            "must be an http:// or https:// address of a host, without user, query or fragment"
+        )
+    if found["port"] is not None and not 1 <= int(found["port"][:6]) <= 65535:
+        raise ValueError("has a port that is not a number from 1 to 65535")
     return value.rstrip("/")
+
+
+def _origins(value: str) -> str:
+    for origin in _split(value):
+        if origin != "*" and _ORIGIN.fullmatch(origin) is None:
+            raise ValueError(
+                f"{origin!r} is no origin: write them as in http://localhost:3000, with commas "
+                "between"
+            )
+    return value
+
+
+def _split(value: str) -> list[str]:
+    return [word.strip() for word in value.split(",") if word.strip()]
 
 
 _LONE_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -59,7 +92,7 @@ def _cron(value: str) -> str:
     return value
 
 
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
+HttpUrl = Annotated[str, AfterValidator(http_address)]
 
 
 class Settings(BaseModel):
@@ -127,7 +160,7 @@ class Settings(BaseModel):
     )
 
     # Gateway
-    allowed_origins: str = Field(
+    allowed_origins: Annotated[str, AfterValidator(_origins)] = Field(
         "http://localhost:3000",
         alias="CEREBRA_ALLOWED_ORIGINS",
         description="Comma-separated CORS origins",
@@ -151,6 +184,11 @@ class Settings(BaseModel):
         None,
         alias="OCO_PROVIDERS",
         description="JSON file of further providers, each with a dialect and a base_url",
+    )
+    require_token: bool = Field(
+        False,
+        alias="OCO_REQUIRE_TOKEN",
+        description="Refuse calls to models that have no valid X-OCO-Token",
     )
     budget_failure_mode: Literal["closed", "open"] = Field(
         "closed",
@@ -185,6 +223,12 @@ class Settings(BaseModel):
         alias="OCO_DRAIN_TIMEOUT_SECONDS",
         description="How long an answer is still read after its client left, in seconds",
     )
+    client_timeout_seconds: float = Field(
+        60.0,
+        gt=0,
+        alias="OCO_CLIENT_TIMEOUT_SECONDS",
+        description="Longest time without a client taking a byte of its answer, in seconds",
+    )
     spool_dir: Path | None = Field(
         None,
         alias="OCO_SPOOL_DIR",
@@ -198,16 +242,55 @@ class Settings(BaseModel):
         description="Folder or s3://, gs://, az:// address of FOCUS files; default the shipped "
         "sample when no cloud credentials are set",
     )
+    sources_file: Path | None = Field(
+        None,
+        alias="OCO_SOURCES",
+        description="YAML file of the cloud accounts whose costs are read by themselves",
+    )
     ingestion_cron: Annotated[str, AfterValidator(_cron)] = Field(
         "0 */6 * * *",
         alias="OCO_INGESTION_CRON",
         description="When clouds are ingested (cron, UTC)",
+    )
+    restatement_warn_percent: Decimal = Field(
+        Decimal(5),
+        ge=0,
+        le=1_000_000,
+        alias="OCO_RESTATEMENT_WARN_PERCENT",
+        description="A load that changes what its days cost by more than this is warned of",
+    )
+    exchange_rates_file: Path | None = Field(
+        None,
+        alias="OCO_EXCHANGE_RATES",
+        description="CSV file of exchange rates (month,from,to,rate); they win over fetched ones",
+    )
+    exchange_rates_url: HttpUrl | None = Field(
+        None,
+        alias="OCO_EXCHANGE_RATES_URL",
+        description="Address of the ECB's eurofxref-hist.zip or .csv; unset fetches nothing",
     )
     retention_months: int = Field(
         0,
         ge=0,
         alias="OCO_RETENTION_MONTHS",
         description="Months of api_requests and cloud_costs that are kept; 0 keeps everything",
+    )
+
+    # Trends of cloud cost
+    cost_settling_days: int = Field(
+        2,
+        ge=0,
+        le=31,
+        alias="OCO_COST_SETTLING_DAYS",
+        description="Newest days of a bill that its provider still restates: not judged for "
+        "anomalies, and forecast instead of believed",
+    )
+    anomaly_floor_usd: Decimal = Field(
+        Decimal(10),
+        gt=0,
+        allow_inf_nan=False,
+        alias="OCO_ANOMALY_FLOOR_USD",
+        description="Smallest excess of a day in USD that is told as a cost anomaly",
     )
 
     # Alerts
@@ -276,12 +359,17 @@ class Settings(BaseModel):
     @property
     def cors_origins(self) -> list[str]:
         """CEREBRA_ALLOWED_ORIGINS as a list."""
-        return [origin.strip() for origin in self.allowed_origins.split(",") if origin.strip()]
+        return _split(self.allowed_origins)
 
     @property
     def has_cloud_credentials(self) -> bool:
         """True when any cloud is configured, so that sample data would mix with real costs."""
-        return bool(self.aws_access_key_id or self.azure_client_id or self.gcp_project_id)
+        return bool(
+            self.sources_file
+            or self.aws_access_key_id
+            or self.azure_client_id
+            or self.gcp_project_id
+        )
 
     def warehouse_url(self) -> str:
         """PostgreSQL address of the warehouse.

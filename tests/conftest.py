@@ -34,6 +34,7 @@ _TEST_SERVERS = {
     for name in ("OCO_TEST_DATABASE_URL", "OCO_TEST_REDIS_URL")
     if name in os.environ
 }
+_FOCUS_VALIDATOR = os.environ.pop("OCO_TEST_FOCUS_VALIDATOR", "")
 for _name in list(os.environ):
     if _name.startswith(_OURS) or _name in {"DATABASE_URL", "LOG_LEVEL"}:
         del os.environ[_name]
@@ -52,6 +53,19 @@ class Servers(NamedTuple):
 
     database_url: str
     redis_url: str
+
+
+@pytest.fixture(scope="session")
+def focus_validator() -> Path:
+    """The executable of the FinOps Foundation's focus-validator, a tool of its own environment."""
+    if not _FOCUS_VALIDATOR:
+        pytest.skip(
+            "OCO_TEST_FOCUS_VALIDATOR names no focus-validator (see docs/export.md): "
+            "the export was not checked against the official rules"
+        )
+    path = Path(_FOCUS_VALIDATOR)
+    assert path.is_file(), f"OCO_TEST_FOCUS_VALIDATOR={path} is no file"
+    return path
 
 
 @pytest.fixture(scope="session")

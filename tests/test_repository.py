@@ -31,6 +31,16 @@ def test_every_locked_package_has_hashes_and_no_index_address(name: str) -> None
     assert "index-url" not in text
 
 
+@pytest.mark.parametrize(
+    "file", ["Makefile", "deploy/dagster.Dockerfile", "deploy/gateway.Dockerfile"]
+)
+def test_the_lock_is_installed_as_it_is_and_never_resolved_again(file: str) -> None:
+    # pip resolves a pin with extras to the newest release, which the lock has no hash of.
+    installs = re.findall(r"install .*--require-hashes.*", (ROOT / file).read_text())
+    assert installs
+    assert all("--no-deps" in install for install in installs)
+
+
 @pytest.mark.parametrize("name", ["proxy.lock", "pipelines.lock"])
 def test_a_containers_lock_is_part_of_the_whole_lock(name: str) -> None:
     assert pinned(NAMES[name]).items() <= pinned(NAMES["requirements.lock"]).items()

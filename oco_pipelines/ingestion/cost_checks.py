@@ -1,13 +1,10 @@
 """What must hold over `oco.cloud_costs` as a whole; a check returns one line for each problem."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from oco_pipelines.ingestion.focus_columns import CHARGE_CATEGORIES
 from oco_warehouse.database import Warehouse
-
-Check = Callable[[Warehouse], list[str]]
 
 LONGEST_SILENCE: Final = timedelta(days=2)
 _SAMPLED_ROWS: Final = 10_000
@@ -153,4 +150,35 @@ def freshness(warehouse: Warehouse) -> list[str]:
         f"{row['source']}: last read {row['newest']:%Y-%m-%d %H:%M} UTC"
         for row in rows
         if row["newest"] < limit
+    ]
+
+
+def gaps(warehouse: Warehouse) -> list[str]:
+    """Billing accounts of a source without use on days between their first and their last day.
+
+    A charge is use on every day of its charge period, so that monthly charges leave no gap.
+    """
+    rows = warehouse.query("""
+        WITH spans AS (
+            SELECT DISTINCT source, provider, billing_account_id, daterange(
+                date,
+                ((charge_period_end - interval '1 microsecond') AT TIME ZONE 'UTC')::date, '[]'
+            ) AS days
+            FROM oco.cloud_costs
+            WHERE valid_to IS NULL AND charge_category = 'Usage'
+        ),
+        seen AS (
+            SELECT source, provider, billing_account_id, range_agg(days) AS days
+            FROM spans
+            GROUP BY 1, 2, 3
+        )
+        SELECT source, provider, billing_account_id, lower(gap) AS first_day,
+               upper(gap) - 1 AS last_day
+        FROM seen, unnest(datemultirange(range_merge(days)) - days) AS gap
+        ORDER BY 1, 2, 3, 4
+    """)
+    return [
+        f"{row['provider']} account {row['billing_account_id']} ({row['source']}): nothing from "
+        f"{row['first_day']} to {row['last_day']}"
+        for row in rows
     ]

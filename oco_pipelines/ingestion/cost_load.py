@@ -2,78 +2,62 @@
 
 A load replaces its partition whole by comparing it with what is believed: rows that are unchanged,
 their exchange rate included, stay, rows that vanished get `valid_to`, new rows get `valid_from`. So
-it can be repeated, in any order, and two loads of one partition wait for each other.
+it can be repeated, in any order, and two loads of one partition wait for each other. Rows come some
+at a time, so that a file of any size fits.
 """
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import json
+from collections.abc import Collection, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from datetime import date
 from decimal import Decimal
-from typing import Final, Literal
-from uuid import UUID, uuid4
+from itertools import chain
+from typing import Final
+from uuid import uuid4
 
+import polars as pl
 import psycopg
-from psycopg import sql
-from psycopg.types.json import Jsonb
 
+from oco_pipelines.ingestion.cost_batch import (
+    LoadResult,
+    Origin,
+    Read,
+    begin_batch,
+    finish_batch,
+    record_failure,
+    same_content,
+)
+from oco_pipelines.ingestion.cost_copy import Rates, copy_frame
+from oco_pipelines.ingestion.cost_days import begin_days
 from oco_pipelines.ingestion.cost_overlap import close_replaced, refuse_doubles
-from oco_pipelines.ingestion.focus_columns import COLUMNS, warehouse_columns
-from oco_pipelines.ingestion.focus_normalise import Normalised, Totals, add_totals
-from oco_warehouse.database import Connection, Warehouse, copy_rows, ensure_partitions, lock
+from oco_pipelines.ingestion.cost_replace import Replacement
+from oco_pipelines.ingestion.cost_totals import Totals, add_totals
+from oco_pipelines.ingestion.focus_normalise import Normalised, Rejected
+from oco_warehouse.database import Connection, Warehouse, ensure_partitions, lock
 from oco_warehouse.errors import ConflictError, InvalidInputError, WarehouseError
-from oco_warehouse.money import exact_product
-
-Status = Literal["loaded", "unchanged"]
 
 _SHOWN_REASONS: Final = 3
-_DERIVED: Final = ("provider", "account_id", "date", "row_hash", "occurrence")
-_LINEAGE: Final = ("usd_rate", "cost_usd", "source", "source_partition", "batch_id")
-
-
-@dataclass(frozen=True, slots=True)
-class LoadResult:
-    """What a load did.
-
-    Attributes:
-        status: `unchanged` when the same content was loaded before.
-        totals_loaded: sums over the partition as it is believed now.
-    """
-
-    batch_id: UUID
-    status: Status
-    rows: int
-    accepted: int
-    rejected: int
-    inserted: int
-    closed: int
-    totals_source: Totals
-    totals_accepted: Totals
-    totals_rejected: Totals
-    totals_loaded: Totals
-    window: tuple[date, date] | None
 
 
 def load(
     warehouse: Warehouse,
-    normalised: Normalised,
-    *,
-    source: str,
-    partition: str,
-    content_hash: str,
-    run_id: str | None = None,
+    rows: Iterable[Normalised],
+    origin: Origin,
     replaces: Collection[str] = (),
+    *,
+    may_be_empty: bool = False,
 ) -> LoadResult:
-    """Make the warehouse believe exactly `normalised` for (source, partition).
+    """Make the warehouse believe exactly `rows` for the partition of `origin`.
 
     Args:
         warehouse: the warehouse, migrated.
-        normalised: what the file holds.
-        source: kind of source, as in focus_files.
-        partition: which of the source's partitions this is.
-        content_hash: SHA-256 of what was read, in hex.
-        run_id: Dagster's run, if any.
+        rows: what the file holds, in parts and in order; not asked for when the same content is
+            loaded already. Its errors fail the load.
+        origin: whose partition, and of which content.
         replaces: other partitions of the source that this one takes the place of.
+        may_be_empty: whether no rows at all are an answer, as of a day on which nothing was used;
+            what was believed is then closed. Of a file they are a mistake.
 
     Raises:
         InvalidInputError: when no row can be loaded, or an exchange rate is missing.
@@ -82,28 +66,144 @@ def load(
             refuses a value of it.
     """
     try:
-        check_whole(normalised, partition)
-        with _refusals_named(partition), warehouse.transaction() as connection:
-            return _Load(connection, normalised, source, partition).run(
-                content_hash, run_id, replaces
-            )
+        with _refusals_named(origin.partition):
+            with warehouse.transaction() as connection:
+                done = None if replaces else _unchanged(connection, origin)
+            return done or _load_changed(warehouse, rows, origin, replaces, may_be_empty)
     except (InvalidInputError, ConflictError, WarehouseError) as error:
-        record_failure(warehouse, source, partition, content_hash, run_id, str(error))
+        record_failure(warehouse, origin, str(error))
         raise
 
 
-def check_whole(normalised: Normalised, partition: str) -> None:
+def _lock_source(connection: Connection, source: str) -> None:
+    """One lock for all partitions of a source: the guard against doubles looks at its siblings."""
+    lock(connection, f"cloud_costs {source}")
+
+
+def read_ahead(rows: Iterable[Normalised]) -> Generator[Normalised]:
+    """The same parts; while one is being used, the next is made by another thread."""
+    parts = iter(rows)
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, parts, None)
+        while (part := coming.result()) is not None:
+            coming = pool.submit(next, parts, None)
+            yield part
+
+
+def _load_changed(
+    warehouse: Warehouse,
+    rows: Iterable[Normalised],
+    origin: Origin,
+    replaces: Collection[str],
+    may_be_empty: bool,
+) -> LoadResult:
+    with closing(read_ahead(rows)) as parts:
+        first = next(parts, None)
+        if first is None and not may_be_empty:
+            raise InvalidInputError(f"{origin.partition}: there are no rows")
+        window = first.window if first else None
+        # In a transaction of its own, before ours: making a partition shuts everybody out of the
+        # table until it is committed. Rows of other months wait in the default partition meanwhile.
+        _make_partitions(warehouse, window)
+        with warehouse.transaction() as connection:
+            done = None if replaces else _unchanged(connection, origin)
+            if done:
+                return done
+            _lock_source(connection, origin.source)
+            result = _replace(connection, chain([first] if first else (), parts), origin, replaces)
+    if result.window != window:
+        _make_partitions(warehouse, result.window)
+    return result
+
+
+def _make_partitions(warehouse: Warehouse, window: tuple[date, date] | None) -> None:
+    if window:
+        with warehouse.transaction() as connection:
+            ensure_partitions(connection, "cloud_costs", *window)
+
+
+def _unchanged(connection: Connection, origin: Origin) -> LoadResult | None:
+    """The answer when the same content is believed already; takes the lock of the source."""
+    _lock_source(connection, origin.source)
+    read = same_content(connection, origin)
+    if read is None or _has_old_rates(connection, origin):
+        return None
+    loaded = _loaded_totals(connection, origin)
+    if loaded != read.totals_accepted:
+        return None
+    batch = uuid4()
+    begin_batch(connection, batch, origin)
+    _mark_estimated(connection, origin)
+    return finish_batch(
+        connection, batch, "unchanged", read, inserted=0, closed=0, totals_loaded=loaded
+    )
+
+
+def _replace(
+    connection: Connection,
+    parts: Iterable[Normalised],
+    origin: Origin,
+    replaces: Collection[str],
+) -> LoadResult:
+    batch, read = uuid4(), Read()
+    rates, missing = _rates(connection), set[tuple[str, date]]()
+    moment = begin_batch(connection, batch, origin)
+    begin_days(connection)
+    new = Replacement(connection, origin.source, origin.partition, batch, moment)
+    closed = close_replaced(connection, origin.source, replaces, batch, moment)
+    closed += new.begin()
+    for part in parts:
+        read.add(part)
+        _keep_rejected(connection, part.rejected, origin, str(batch))
+        missing |= _months(part.accepted) - rates.keys()
+        if not missing and part.accepted.height:
+            new.add(part.accepted, rates)
+    check_whole(read, origin.partition)
+    if missing:
+        months = ", ".join(sorted(f"{currency} in {month:%Y-%m}" for currency, month in missing))
+        raise InvalidInputError(
+            f"{origin.partition}: no exchange rate to USD for {months}: "
+            "add it with `oco rates import`"
+        )
+    inserted, vanished = new.settle()
+    _mark_estimated(connection, origin)
+    disjoint = (origin.source, origin.siblings) if origin.siblings else None
+    refuse_doubles(connection, origin.partition, new.different_charges(), disjoint)
+    loaded = _loaded_totals(connection, origin)
+    if loaded != read.totals_accepted:
+        raise WarehouseError(
+            f"{origin.partition}: loaded totals {loaded} differ from the accepted "
+            f"{read.totals_accepted}; nothing was changed"
+        )
+    return finish_batch(
+        connection,
+        batch,
+        "loaded",
+        read,
+        inserted=inserted,
+        closed=closed + vanished,
+        totals_loaded=loaded,
+    )
+
+
+def check_whole(read: Read, partition: str) -> None:
     """Refuse a file that lost money on the way, or of which nothing can be loaded.
 
     Raises:
         WarehouseError: when accepted + rejected are not the file's totals.
         InvalidInputError: when every row was rejected.
     """
-    parts = add_totals(normalised.totals_accepted, normalised.totals_rejected)
-    if parts != normalised.totals_source:
+    if add_totals(read.totals_accepted, read.totals_rejected) != read.totals_source:
         raise WarehouseError(f"{partition}: accepted + rejected differs from the file's totals")
-    if normalised.accepted.is_empty():
-        raise InvalidInputError(f"{partition}: {_why_nothing(normalised)}")
+    if read.rejected and not read.accepted:
+        first = [
+            f"row {row.row_number}: {row.reason}" for row in read.first_rejected[:_SHOWN_REASONS]
+        ]
+        more = read.rejected - len(first)
+        rest = f"; and {more} more" if more else ""
+        raise InvalidInputError(
+            f"{partition}: every row was rejected, nothing was loaded: {'; '.join(first)}{rest}"
+        )
 
 
 @contextmanager
@@ -115,233 +215,78 @@ def _refusals_named(partition: str) -> Iterator[None]:
         raise WarehouseError(f"{partition}: PostgreSQL refused the load: {reason}") from error
 
 
-def record_failure(
-    warehouse: Warehouse,
-    source: str,
-    partition: str,
-    content_hash: str | None,
-    run_id: str | None,
-    error: str,
-) -> None:
-    """Keep that a load failed, and why; nothing else of it is kept."""
-    warehouse.execute(
-        "INSERT INTO oco.ingestion_batches "
-        "(source, source_partition, content_hash, status, run_id, error, finished_at) "
-        "VALUES (%s, %s, %s, 'failed', %s, %s, clock_timestamp())",
-        # A message may quote a file, and a file may hold what PostgreSQL cannot keep.
-        [source, partition, content_hash, run_id, error.replace("\0", "")],
+def _mark_estimated(connection: Connection, origin: Origin) -> None:
+    """Whether charges are final is no part of what they say: the same ones only become so."""
+    connection.execute(
+        "UPDATE oco.cloud_costs SET estimated = %(estimated)s WHERE source = %(source)s "
+        "AND source_partition = %(partition)s AND valid_to IS NULL AND estimated <> %(estimated)s",
+        {
+            "estimated": origin.estimated,
+            "source": origin.source,
+            "partition": origin.partition,
+        },
     )
 
 
-class _Load:
-    def __init__(
-        self, connection: Connection, normalised: Normalised, source: str, partition: str
-    ) -> None:
-        self._connection = connection
-        self._data = normalised
-        self._batch = uuid4()
-        self._names = {"source": source, "partition": partition}
-
-    def run(self, content_hash: str, run_id: str | None, replaces: Collection[str]) -> LoadResult:
-        # One lock for all partitions of a source: the guard against doubles looks at its siblings.
-        lock(self._connection, f"cloud_costs {self._names['source']}")
-        unchanged = not replaces and self._is_unchanged(content_hash)
-        inserted = closed = 0
-        self._record(content_hash, run_id, "unchanged" if unchanged else "loaded")
-        if not unchanged:
-            self._stage()
-            closed += close_replaced(self._connection, self._names["source"], replaces, self._batch)
-            refuse_doubles(self._connection, **self._names)
-            closed += self._close_vanished()
-            inserted = self._insert_new()
-            self._keep_rejected()
-        loaded = self._loaded_totals()
-        if loaded != self._data.totals_accepted:
-            raise WarehouseError(
-                f"{self._names['partition']}: loaded totals {loaded} differ from the accepted "
-                f"{self._data.totals_accepted}; nothing was changed"
-            )
-        self._connection.execute(
-            "UPDATE oco.ingestion_batches SET rows_inserted = %s, rows_closed = %s, "
-            "finished_at = clock_timestamp() WHERE id = %s",
-            [inserted, closed, self._batch],
-        )
-        data = self._data
-        return LoadResult(
-            batch_id=self._batch,
-            status="unchanged" if unchanged else "loaded",
-            rows=data.rows,
-            accepted=data.accepted.height,
-            rejected=len(data.rejected),
-            inserted=inserted,
-            closed=closed,
-            totals_source=data.totals_source,
-            totals_accepted=data.totals_accepted,
-            totals_rejected=data.totals_rejected,
-            totals_loaded=loaded,
-            window=data.window,
-        )
-
-    def _is_unchanged(self, content_hash: str) -> bool:
-        row = self._connection.execute(
-            "SELECT content_hash FROM oco.ingestion_batches WHERE source = %(source)s "
-            "AND source_partition = %(partition)s AND status = 'loaded' "
-            "ORDER BY finished_at DESC LIMIT 1",
-            self._names,
-        ).fetchone()
-        return (
-            row is not None
-            and row["content_hash"] == content_hash
-            and self._loaded_totals() == self._data.totals_accepted
-            and not self._has_old_rates()
-        )
-
-    def _has_old_rates(self) -> bool:
-        """Whether a rate was corrected since the partition was loaded."""
-        return (
-            self._connection.execute(
-                "SELECT 1 FROM oco.cloud_costs AS c JOIN oco.exchange_rates AS r "
-                "ON r.from_currency = c.billing_currency AND r.to_currency = 'USD' "
-                "AND r.month = date_trunc('month', c.date)::date "
-                "WHERE c.source = %(source)s AND c.source_partition = %(partition)s "
-                "AND c.valid_to IS NULL AND c.billing_currency <> 'USD' "
-                "AND c.usd_rate <> r.rate LIMIT 1",
-                self._names,
-            ).fetchone()
-            is not None
-        )
-
-    def _record(self, content_hash: str, run_id: str | None, status: Status) -> None:
-        data = self._data
-        first, last = data.window or (None, None)
-        self._connection.execute(
-            "INSERT INTO oco.ingestion_batches (id, source, source_partition, content_hash, "
-            "status, rows_source, rows_accepted, rows_rejected, totals_source, totals_accepted, "
-            "totals_rejected, first_date, last_date, run_id, started_at) VALUES (%(id)s, "
-            "%(source)s, %(partition)s, %(hash)s, %(status)s, %(rows)s, %(accepted)s, "
-            "%(rejected)s, %(totals_source)s, %(totals_accepted)s, %(totals_rejected)s, %(first)s, "
-            "%(last)s, %(run_id)s, clock_timestamp())",
-            {
-                **self._names,
-                "id": self._batch,
-                "hash": content_hash,
-                "status": status,
-                "rows": data.rows,
-                "accepted": data.accepted.height,
-                "rejected": len(data.rejected),
-                "totals_source": Jsonb(totals_json(data.totals_source)),
-                "totals_accepted": Jsonb(totals_json(data.totals_accepted)),
-                "totals_rejected": Jsonb(totals_json(data.totals_rejected)),
-                "first": first,
-                "last": last,
-                "run_id": run_id,
-            },
-        )
-
-    def _stage(self) -> None:
-        self._connection.execute(
-            "CREATE TEMP TABLE incoming (LIKE oco.cloud_costs INCLUDING DEFAULTS) ON COMMIT DROP"
-        )
-        rates = self._usd_rates()
-        columns = [*warehouse_columns(), *_DERIVED, *_LINEAGE]
-        copy_rows(self._connection, "incoming", columns, self._rows(rates))
-        self._connection.execute("CREATE INDEX ON incoming (row_hash)")
-        self._connection.execute("ANALYZE incoming")
-
-    def _rows(self, rates: dict[tuple[str, date], Decimal]) -> Iterator[list[object]]:
-        amounts = {column.column for column in COLUMNS.values() if column.kind == "amount"}
-        names = [*warehouse_columns(), *_DERIVED]
-        lineage = [self._names["source"], self._names["partition"], self._batch]
-        for row in self._data.accepted.select(names).iter_rows(named=True):
-            rate = rates[row["billing_currency"], row["date"].replace(day=1)]
-            billed = Decimal(row["billed_cost"])
-            values = [
-                Decimal(row[name]) if name in amounts and row[name] is not None else row[name]
-                for name in names
-            ]
-            cost_usd = exact_product(billed, rate)
-            yield [*values, rate, cost_usd, *lineage]
-
-    def _usd_rates(self) -> dict[tuple[str, date], Decimal]:
-        """Monthly rate to USD of every (currency, month) that occurs; a missing one is an error."""
-        wanted = {
-            (currency, day.replace(day=1))
-            for currency, day in self._data.accepted.select("billing_currency", "date")
-            .unique()
-            .iter_rows()
-        }
-        rates = {key: Decimal(1) for key in wanted if key[0] == "USD"}
-        for row in self._connection.execute(
-            "SELECT from_currency, month, rate FROM oco.exchange_rates WHERE to_currency = 'USD'"
-        ):
-            rates.setdefault((row["from_currency"], row["month"]), row["rate"])
-        missing = sorted(
-            f"{currency} in {month:%Y-%m}" for currency, month in wanted - rates.keys()
-        )
-        if missing:
-            raise InvalidInputError(
-                f"{self._names['partition']}: no exchange rate to USD for "
-                f"{', '.join(missing)}: add it to oco.exchange_rates"
-            )
-        return rates
-
-    def _close_vanished(self) -> int:
-        return self._connection.execute(
-            "UPDATE oco.cloud_costs AS c SET valid_to = now() "
-            "WHERE source = %(source)s AND source_partition = %(partition)s AND valid_to IS NULL "
-            "AND NOT EXISTS (SELECT 1 FROM incoming AS i "
-            "WHERE (i.row_hash, i.occurrence, i.usd_rate) "
-            "= (c.row_hash, c.occurrence, c.usd_rate))",
-            self._names,
-        ).rowcount
-
-    def _insert_new(self) -> int:
-        first, last = self._data.window or (date.max, date.min)
-        ensure_partitions(self._connection, "cloud_costs", first, last)
-        columns = sql.SQL(", ").join(
-            sql.Identifier(name) for name in (*warehouse_columns(), *_DERIVED, *_LINEAGE)
-        )
-        statement = sql.SQL(
-            "INSERT INTO oco.cloud_costs ({columns}) SELECT {columns} FROM incoming AS i "
-            "WHERE NOT EXISTS (SELECT 1 FROM oco.cloud_costs AS c WHERE "
-            "source = %(source)s AND source_partition = %(partition)s AND valid_to IS NULL "
-            "AND (c.row_hash, c.occurrence, c.usd_rate) = (i.row_hash, i.occurrence, i.usd_rate))"
-        ).format(columns=columns)
-        return self._connection.execute(statement, self._names).rowcount
-
-    def _keep_rejected(self) -> None:
-        copy_rows(
-            self._connection,
-            "oco.rejected_rows",
-            ["batch_id", "source", "source_partition", "row_number", "reason", "raw"],
-            (
-                (self._batch, *self._names.values(), row.row_number, row.reason, Jsonb(row.raw))
-                for row in self._data.rejected
-            ),
-        )
-
-    def _loaded_totals(self) -> Totals:
-        rows = self._connection.execute(
-            "SELECT billing_currency, sum(billed_cost) AS billed_cost, "
-            "sum(effective_cost) AS effective_cost, sum(list_cost) AS list_cost, "
-            "coalesce(sum(contracted_cost), 0) AS contracted_cost "
-            "FROM oco.cloud_costs WHERE source = %(source)s "
-            "AND source_partition = %(partition)s AND valid_to IS NULL GROUP BY 1 ORDER BY 1",
-            self._names,
+def _has_old_rates(connection: Connection, origin: Origin) -> bool:
+    """Whether a rate was corrected since the partition was loaded."""
+    return bool(
+        connection.execute(
+            "SELECT 1 FROM oco.cloud_costs AS c JOIN oco.exchange_rates AS r "
+            "ON r.from_currency = c.billing_currency AND r.to_currency = 'USD' "
+            "AND r.month = date_trunc('month', c.date)::date "
+            "WHERE c.source = %s AND c.source_partition = %s "
+            "AND c.valid_to IS NULL AND c.billing_currency <> 'USD' "
+            "AND c.usd_rate <> r.rate LIMIT 1",
+            [origin.source, origin.partition],
         ).fetchall()
-        return {row.pop("billing_currency"): row for row in rows}
+    )
 
 
-def totals_json(totals: Totals) -> dict[str, dict[str, str]]:
-    """Totals with amounts as texts, as they are kept in JSON."""
-    return {
-        currency: {name: f"{amount:f}" for name, amount in sums.items()}
-        for currency, sums in totals.items()
-    }
+def _rates(connection: Connection) -> Rates:
+    """Rate to USD of every (currency, first day of the month) that has one."""
+    rows = connection.execute(
+        "SELECT from_currency, month, rate FROM oco.exchange_rates WHERE to_currency = 'USD'"
+    ).fetchall()
+    return {(row["from_currency"], row["month"]): row["rate"] for row in rows}
 
 
-def _why_nothing(normalised: Normalised) -> str:
-    first = [f"row {row.row_number}: {row.reason}" for row in normalised.rejected[:_SHOWN_REASONS]]
-    more = len(normalised.rejected) - len(first)
-    rest = f"; and {more} more" if more else ""
-    return f"every row was rejected, nothing was loaded: {'; '.join(first)}{rest}"
+def _months(accepted: pl.DataFrame) -> set[tuple[str, date]]:
+    """Every (currency, first day of the month) that needs a rate."""
+    foreign = accepted.filter(pl.col("billing_currency") != "USD")
+    pairs = foreign.select("billing_currency", pl.col("date").dt.month_start()).unique()
+    return set(pairs.iter_rows())
+
+
+def _keep_rejected(
+    connection: Connection, rejected: tuple[Rejected, ...], origin: Origin, batch: str
+) -> None:
+    if not rejected:
+        return
+    frame = pl.DataFrame(
+        {
+            "batch_id": batch,
+            "source": origin.source,
+            "source_partition": origin.partition,
+            "row_number": [row.row_number for row in rejected],
+            "reason": [row.reason for row in rejected],
+            "raw": [json.dumps(row.raw, ensure_ascii=False) for row in rejected],
+        }
+    )
+    copy_frame(connection, "oco.rejected_rows", frame)
+
+
+def _loaded_totals(connection: Connection, origin: Origin) -> Totals:
+    rows = connection.execute(
+        "SELECT billing_currency, sum(billed_cost) AS billed_cost, "
+        "sum(effective_cost) AS effective_cost, sum(list_cost) AS list_cost, "
+        "coalesce(sum(contracted_cost), 0) AS contracted_cost "
+        "FROM oco.cloud_costs WHERE source = %s "
+        "AND source_partition = %s AND valid_to IS NULL GROUP BY 1 ORDER BY 1",
+        [origin.source, origin.partition],
+    ).fetchall()
+    totals: Totals = {}
+    for row in rows:
+        currency: str = row.pop("billing_currency")
+        totals[currency] = {name: Decimal(amount) for name, amount in row.items()}
+    return totals

@@ -2,12 +2,10 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from dagster import (
-    AssetCheckResult,
-    AssetChecksDefinition,
     AssetCheckSeverity,
     AssetExecutionContext,
     AssetKey,
@@ -30,18 +28,20 @@ from dagster import (
     SensorResult,
     SkipReason,
     asset,
-    asset_check,
     define_asset_job,
     schedule,
     sensor,
 )
 
-from oco_pipelines.ingestion import cost_checks
+from oco_pipelines.ingestion import cost_checks, source_kinds
+from oco_pipelines.ingestion.accounts import load_accounts
+from oco_pipelines.problem_check import problem_check
 from oco_pipelines.resources import WarehouseResource
 from oco_warehouse.errors import InvalidInputError, OpenCloudOpsError, UpstreamError
 from oco_warehouse.settings import Settings
 
 GROUP: Final = "ingestion"
+COSTS: Final = "cloud_costs"
 FILES: Final = DynamicPartitionsDefinition(name="focus_files")
 SENSOR_SECONDS: Final = 60
 # One tick asks for so many runs at most; the next tick goes on from there.
@@ -63,22 +63,20 @@ def focus_files_asset(settings: Settings) -> AssetsDefinition:
         Rows that cannot be loaded are kept with their reason in `oco.rejected_rows`.
         """
         from oco_pipelines.ingestion import sources
-        from oco_pipelines.ingestion.cost_load import totals_json
+        from oco_pipelines.ingestion.cost_totals import totals_json
         from oco_pipelines.ingestion.focus_file import load_focus_file
 
         started = time.monotonic()
         key = context.partition_key
         try:
             mark = next((file.etag for file in sources.discover(settings) if file.key == key), "")
-            content = sources.read(settings, key)
-            normalised, result = load_focus_file(
-                warehouse.open(), key, content, run_id=context.run.run_id
-            )
+            with sources.local_copy(settings, key) as path:
+                result = load_focus_file(warehouse.open(), key, path, run_id=context.run.run_id)
         except UpstreamError as error:
             raise RetryRequested(_RETRIES, seconds_to_wait=_RETRY_SECONDS) from error
         except InvalidInputError as error:
             raise Failure(description=str(error), allow_retries=False) from error
-        for row in normalised.rejected[:10]:
+        for row in result.first_rejected:
             context.log.warning("row %d was rejected: %s", row.row_number, row.reason)
         first, last = result.window or ("nothing", "nothing")
         return MaterializeResult(
@@ -98,47 +96,36 @@ def focus_files_asset(settings: Settings) -> AssetsDefinition:
     return focus_files
 
 
-@asset(
-    group_name=GROUP,
-    kinds={"postgres"},
-    deps=["focus_files"],
-    # One bad file must not hold back the others: a missing partition is no reason to wait.
-    automation_condition=AutomationCondition.eager().without(
-        ~AutomationCondition.any_deps_missing()
-    ),
-)
-def cloud_costs(warehouse: WarehouseResource) -> MaterializeResult[None]:
-    """Every cloud charge that is believed now, from all sources; checks hold it to the bills."""
-    started = time.monotonic()
-    totals = cost_checks.totals_by_provider(warehouse.open())
-    days = [day for row in totals for day in (row["first_day"], row["last_day"])]
-    return MaterializeResult(
-        metadata={
-            "rows": sum(row["charges"] for row in totals),
-            "total": {
-                f"{row['provider']} {row['billing_currency']}": f"{row['billed_cost']:f}"
-                for row in totals
-            },
-            "window": f"{min(days)} to {max(days)}" if days else "no costs yet",
-            "seconds": time.monotonic() - started,
-        }
+def cloud_costs_asset(sources: Sequence[AssetKey]) -> AssetsDefinition:
+    """The asset over everything that was loaded, from files and from the assets of accounts."""
+
+    @asset(
+        group_name=GROUP,
+        kinds={"postgres"},
+        deps=["focus_files", *sources],
+        # One bad file must not hold back the others: a missing partition is no reason to wait.
+        automation_condition=AutomationCondition.eager().without(
+            ~AutomationCondition.any_deps_missing()
+        ),
     )
-
-
-def _check(
-    name: str, description: str, find: cost_checks.Check, severity: AssetCheckSeverity
-) -> AssetChecksDefinition:
-    @asset_check(asset=AssetKey("cloud_costs"), name=name, description=description)
-    def check(warehouse: WarehouseResource) -> AssetCheckResult:
-        problems = find(warehouse.open())
-        return AssetCheckResult(
-            passed=not problems,
-            severity=severity,
-            description="; ".join(problems[:3]) or None,
-            metadata={"problems": len(problems)},
+    def cloud_costs(warehouse: WarehouseResource) -> MaterializeResult[None]:
+        """Every cloud charge that is believed now, from all sources; held to the bills."""
+        started = time.monotonic()
+        totals = cost_checks.totals_by_provider(warehouse.open())
+        days = [day for row in totals for day in (row["first_day"], row["last_day"])]
+        return MaterializeResult(
+            metadata={
+                "rows": sum(row["charges"] for row in totals),
+                "total": {
+                    f"{row['provider']} {row['billing_currency']}": f"{row['billed_cost']:f}"
+                    for row in totals
+                },
+                "window": f"{min(days)} to {max(days)}" if days else "no costs yet",
+                "seconds": time.monotonic() - started,
+            }
         )
 
-    return check
+    return cloud_costs
 
 
 def focus_files_sensor(settings: Settings) -> SensorDefinition:
@@ -212,31 +199,56 @@ def _loaded_mark(instance: DagsterInstance, key: str) -> object:
 
 
 def build(settings: Settings) -> Definitions:
-    """Definitions of the domain."""
+    """Definitions of the domain, those of the accounts of OCO_SOURCES among them.
+
+    Raises:
+        InvalidInputError: when that file is wrong; one line.
+    """
     error, warn = AssetCheckSeverity.ERROR, AssetCheckSeverity.WARN
-    return Definitions(
-        assets=[focus_files_asset(settings), cloud_costs],
+    accounts = source_kinds.definitions(load_accounts(settings), settings)
+    sources = [
+        key
+        for part in accounts
+        for made in part.assets or ()
+        if isinstance(made, AssetsDefinition)
+        for key in sorted(made.keys)
+    ]
+    files = Definitions(
+        assets=[focus_files_asset(settings), cloud_costs_asset(sources)],
         asset_checks=[
-            _check(
+            problem_check(
+                COSTS,
                 "control_totals",
                 "What was read = accepted + rejected, and accepted = loaded, to the last digit.",
                 cost_checks.control_totals,
                 error,
             ),
-            _check(
+            problem_check(
+                COSTS,
                 "one_rate_a_month",
                 "No currency is mixed: one rate per partition, currency and month.",
                 cost_checks.currencies,
                 error,
             ),
-            _check("schema", "Rows are as the contract says.", cost_checks.schema, error),
-            _check(
+            problem_check(
+                COSTS, "schema", "Rows are as the contract says.", cost_checks.schema, error
+            ),
+            problem_check(
+                COSTS,
                 "freshness",
                 "Something was read in the last two days.",
                 cost_checks.freshness,
+                warn,
+            ),
+            problem_check(
+                COSTS,
+                "no_gap_in_days",
+                "No account lacks a day of use between its first and its last.",
+                cost_checks.gaps,
                 warn,
             ),
         ],
         sensors=[focus_files_sensor(settings)],
         schedules=[ingestion_schedule(settings)],
     )
+    return Definitions.merge(files, *accounts)

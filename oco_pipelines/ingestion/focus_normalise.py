@@ -1,49 +1,42 @@
 """From a file's texts to rows of `oco.cloud_costs`, and to the rows that cannot become one. Pure.
 
-accepted + rejected = the file, in rows and, as far as they can be read, in money.
+accepted + rejected = the file, in rows and, as far as they can be read, in money. Works on whole
+columns of some rows at a time; what a row becomes does not depend on the rows around it.
 """
 
-import hashlib
-import json
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
 import pandera.polars as pa
 import polars as pl
 
+from oco_pipelines.ingestion.cost_totals import Totals, sum_costs
 from oco_pipelines.ingestion.focus_columns import (
     CHARGE_CATEGORIES,
     COLUMNS,
     COSTS,
     PROVIDER_COLUMNS,
     REQUIRED,
-    Kind,
-    warehouse_columns,
 )
+from oco_pipelines.ingestion.focus_hash import row_hashes
 from oco_pipelines.ingestion.focus_reader import ROW_NUMBER, SourceTable
-from oco_pipelines.ingestion.focus_values import (
-    provider_slug,
-    read_amount,
-    read_instant,
-    read_object,
+from oco_pipelines.ingestion.focus_values import provider_slug
+from oco_pipelines.ingestion.focus_vectors import (
+    INSTANT,
+    ReadColumn,
+    per_distinct,
+    read_column,
+    reasons_where,
 )
-from oco_warehouse.errors import InvalidInputError
-from oco_warehouse.money import ZERO, exact_sum
 
-# {currency: {billed_cost: …, effective_cost: …, list_cost: …, contracted_cost: …}}
-Totals = dict[str, dict[str, Decimal]]
-
-_READERS: Final[dict[Kind, Callable[[str], Any]]] = {
-    "amount": read_amount,
-    "instant": read_instant,
-    "object": read_object,
-}
+# Changes whenever a file would be read differently: it is then read again though it is the same.
+READER_VERSION: Final = 2
 _UNKNOWN_CURRENCY: Final = "unknown"
-COST_COLUMNS: Final = tuple(COLUMNS[name].column for name in COSTS)
+_CURRENCY: Final = r"^[A-Z]{3}$"
+_PERIODS: Final = ("charge_period", "billing_period")
 
 # What every row that is loaded keeps to, whatever code came before.
 ACCEPTED: Final = pa.DataFrameSchema(
@@ -54,22 +47,23 @@ ACCEPTED: Final = pa.DataFrameSchema(
             if name in REQUIRED
         },
         "contracted_cost": pa.Column(
-            pl.String, pa.Check.str_matches(r"^-?\d+(\.\d+)?$"), nullable=True
+            pl.String, pa.Check.str_matches(r"^-?\d+(\.\d+)?$"), nullable=True, required=False
         ),
         "charge_category": pa.Column(pl.String, pa.Check.isin(CHARGE_CATEGORIES)),
-        "charge_class": pa.Column(pl.String, pa.Check.isin(["Correction"]), nullable=True),
-        "billing_currency": pa.Column(pl.String, pa.Check.str_matches(r"^[A-Z]{3}$")),
-        "charge_period_start": pa.Column(pl.Datetime("us", "UTC")),
-        "charge_period_end": pa.Column(pl.Datetime("us", "UTC")),
-        "billing_period_start": pa.Column(pl.Datetime("us", "UTC")),
-        "billing_period_end": pa.Column(pl.Datetime("us", "UTC")),
+        "charge_class": pa.Column(
+            pl.String, pa.Check.isin(["Correction"]), nullable=True, required=False
+        ),
+        "billing_currency": pa.Column(pl.String, pa.Check.str_matches(_CURRENCY)),
+        "charge_period_start": pa.Column(INSTANT),
+        "charge_period_end": pa.Column(INSTANT),
+        "billing_period_start": pa.Column(INSTANT),
+        "billing_period_end": pa.Column(INSTANT),
         "provider": pa.Column(pl.String, pa.Check.str_length(min_value=1)),
         "service": pa.Column(pl.String, pa.Check.str_length(min_value=1)),
         "account_id": pa.Column(pl.String, pa.Check.str_length(min_value=1)),
         "tags": pa.Column(pl.String, pa.Check.str_startswith("{")),
         "date": pa.Column(pl.Date),
         "row_hash": pa.Column(pl.Binary),
-        "occurrence": pa.Column(pl.Int64, pa.Check.ge(1)),
     }
 )
 
@@ -85,12 +79,13 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Normalised:
-    """A file, sorted into what can be loaded and what cannot.
+    """Rows of a file, sorted into what can be loaded and what cannot.
 
     Attributes:
-        accepted: columns of `oco.cloud_costs` that come from the file, with row_hash, occurrence.
+        accepted: columns of `oco.cloud_costs` that the file has, and what follows from them
+            (provider, account_id, date, row_hash), with `row_number`.
         rejected: the rest.
-        totals_source: sums over every row of the file, as far as amounts can be read.
+        totals_source: sums over every row, as far as amounts can be read.
         totals_accepted: sums over `accepted`.
         totals_rejected: sums over `rejected`.
     """
@@ -103,7 +98,7 @@ class Normalised:
 
     @property
     def rows(self) -> int:
-        """Rows of the file."""
+        """How many rows."""
         return self.accepted.height + len(self.rejected)
 
     @property
@@ -111,166 +106,117 @@ class Normalised:
         """First and last usage day; None when nothing was accepted."""
         if self.accepted.is_empty():
             return None
-        days = self.accepted["date"].to_list()
-        return min(days), max(days)
+        days = self.accepted.select(pl.min("date").alias("first"), pl.max("date").alias("last"))
+        return days.row(0)
 
 
 def normalise(table: SourceTable) -> Normalised:
-    """Judge and convert every row of a file.
+    """Judge and convert every row.
 
     Raises:
         pandera.errors.SchemaErrors: when an accepted row breaks the promises of `ACCEPTED`, which
             is a mistake of this code and not of the file.
     """
-    cache: dict[tuple[Kind, str], Any] = {}
-    accepted: list[dict[str, Any]] = []
-    rejected: list[Rejected] = []
-    seen: dict[bytes, int] = defaultdict(int)
-    for raw in table.rows.iter_rows(named=True):
-        number = raw.pop(ROW_NUMBER)
-        try:
-            row = _convert(raw, cache)
-        except InvalidInputError as error:
-            values = {name: _storable(text) for name, text in raw.items() if text is not None}
-            rejected.append(Rejected(number, str(error), values))
-            continue
-        row["row_hash"] = digest = _row_hash(row)
-        seen[digest] += 1
-        row["occurrence"] = seen[digest]
-        accepted.append(row)
-    frame = pl.DataFrame(accepted, schema=_schema())
-    ACCEPTED.validate(frame, lazy=True)
-    source = totals(_costs_of(table.rows.iter_rows(named=True)))
-    good = totals(
-        (row["billing_currency"], [row[name] for name in COST_COLUMNS]) for row in accepted
+    raw = table.rows.drop(ROW_NUMBER)
+    read = {name: read_column(COLUMNS[name], raw[name]) for name in raw.columns}
+    rows = pl.DataFrame(
+        [column.values.alias(COLUMNS[name].column) for name, column in read.items()]
     )
-    bad = totals(_costs_of(row.raw for row in rejected))
-    return Normalised(frame, tuple(rejected), source, good, bad)
+    reasons = _reasons(raw, read, rows)
+    fine = reasons.is_null()
+    accepted = _derive(rows.filter(fine)).with_columns(table.rows[ROW_NUMBER].filter(fine))
+    accepted = accepted.with_columns(row_hashes(accepted))
+    ACCEPTED.validate(accepted, lazy=True)
+    currency = raw["BillingCurrency"].str.replace_all("\0", "\N{SYMBOL FOR NULL}", literal=True)
+    currency = currency.fill_null(_UNKNOWN_CURRENCY)
+    return Normalised(
+        accepted,
+        tuple(_rejected(table.rows, reasons)),
+        sum_costs(currency, rows),
+        sum_costs(accepted["billing_currency"], accepted),
+        sum_costs(currency.filter(~fine), rows.filter(~fine)),
+    )
 
 
-def totals(rows: Iterable[tuple[str, list[str | None]]]) -> Totals:
-    """Exact sums by currency of (currency, [billed, effective, list, contracted])."""
-    amounts: dict[str, dict[str, list[Decimal]]] = {}
-    for currency, costs in rows:
-        sums = amounts.setdefault(currency, {name: [] for name in COST_COLUMNS})
-        for name, cost in zip(COST_COLUMNS, costs, strict=True):
-            if cost is not None:
-                sums[name].append(Decimal(cost))
-    return {
-        currency: {name: exact_sum(values) for name, values in sums.items()}
-        for currency, sums in sorted(amounts.items())
-    }
+def _derive(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add what follows from a charge's columns."""
+    providers = [COLUMNS[name].column for name in PROVIDER_COLUMNS]
+    provider = rows.select(pl.coalesce(name for name in providers if name in rows)).to_series()
+    tags = pl.col("tags") if "tags" in rows else pl.lit(None, pl.String)
+    accounts = [name for name in ("sub_account_id", "billing_account_id") if name in rows]
+    return rows.with_columns(
+        tags.fill_null("{}").alias("tags"),
+        per_distinct(provider, provider_slug, pl.String).alias("provider"),
+        pl.coalesce(accounts).alias("account_id"),
+        pl.col("charge_period_start").dt.date().alias("date"),
+    )
 
 
-def add_totals(one: Totals, other: Totals) -> Totals:
-    """The sum of two totals."""
-    return {
-        currency: {
-            name: exact_sum(
-                (one.get(currency, {}).get(name, ZERO), other.get(currency, {}).get(name, ZERO))
-            )
-            for name in COST_COLUMNS
-        }
-        for currency in sorted(one.keys() | other.keys())
-    }
-
-
-def _convert(raw: Mapping[str, str | None], cache: dict[tuple[Kind, str], Any]) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(warehouse_columns())
-    for name in REQUIRED:
-        if raw[name] is None:
-            raise InvalidInputError(f"{name} is missing")
-    for name, text in raw.items():
-        column = COLUMNS[name]
-        if text is None:
-            continue
-        if "\0" in text:
-            raise InvalidInputError(f"{name} holds a NUL character, which PostgreSQL cannot keep")
-        row[column.column] = text if column.kind == "text" else _read(name, text, cache)
-    _judge(row)
-    row["tags"] = row["tags"] or "{}"
-    row["provider"] = provider_slug(next(filter(None, map(raw.get, PROVIDER_COLUMNS))))
-    row["account_id"] = row["sub_account_id"] or row["billing_account_id"]
-    row["date"] = row["charge_period_start"].date()
-    return row
-
-
-def _read(name: str, text: str, cache: dict[tuple[Kind, str], Any]) -> Any:
-    """Values repeat a lot within a file: each is read once."""
-    kind = COLUMNS[name].kind
-    found = cache.get((kind, text))
-    if found is None:
-        try:
-            found = _READERS[kind](text)
-        except InvalidInputError as error:
-            raise InvalidInputError(f"{name}: {error}") from None
-        cache[kind, text] = found
-    return found
-
-
-def _judge(row: Mapping[str, Any]) -> None:
-    if not any(row[COLUMNS[name].column] for name in PROVIDER_COLUMNS):
-        raise InvalidInputError(f"{' or '.join(PROVIDER_COLUMNS)} is missing")
-    if row["charge_category"] not in CHARGE_CATEGORIES:
-        raise InvalidInputError(
-            f"ChargeCategory {row['charge_category']!r} is none of {', '.join(CHARGE_CATEGORIES)}"
-        )
-    if row["charge_class"] not in {None, "Correction"}:
-        raise InvalidInputError(f"ChargeClass {row['charge_class']!r} is not Correction")
-    currency = row["billing_currency"]
-    if len(currency) != 3 or not currency.isascii() or not currency.isupper():
-        raise InvalidInputError(f"BillingCurrency {currency!r} is not a code of ISO 4217")
-    for period in ("charge_period", "billing_period"):
-        start: datetime = row[f"{period}_start"]
-        end: datetime = row[f"{period}_end"]
-        if end <= start:
-            raise InvalidInputError(f"{period} ends at {end.isoformat()}, not after its start")
-
-
-def _row_hash(row: Mapping[str, Any]) -> bytes:
-    """SHA-256 over what the charge says; the order of columns is the order of `COLUMNS`."""
-    values = [
-        value.isoformat() if isinstance(value, datetime) else value
-        for value in (row[name] for name in warehouse_columns())
+def _reasons(raw: pl.DataFrame, read: dict[str, ReadColumn], rows: pl.DataFrame) -> pl.Series:
+    """Why each row cannot be loaded, null where it can; the first of several reasons is told."""
+    found: list[pl.Series | None] = [
+        _where(raw[name].is_null(), f"{name} is missing") for name in REQUIRED
     ]
-    return hashlib.sha256(json.dumps(values, ensure_ascii=False).encode()).digest()
+    found += [column.reasons for column in read.values()]
+    providers = [raw[name].is_null() for name in PROVIDER_COLUMNS if name in raw]
+    nobody = pl.select(pl.all_horizontal(providers)).to_series()
+    found.append(_where(nobody, f"{' or '.join(PROVIDER_COLUMNS)} is missing"))
+    found.append(
+        _unless(
+            rows["charge_category"],
+            rows["charge_category"].is_in(CHARGE_CATEGORIES),
+            lambda text: f"ChargeCategory {text!r} is none of {', '.join(CHARGE_CATEGORIES)}",
+        )
+    )
+    if "charge_class" in rows:
+        found.append(
+            _unless(
+                rows["charge_class"],
+                rows["charge_class"] == "Correction",
+                lambda text: f"ChargeClass {text!r} is not Correction",
+            )
+        )
+    found.append(
+        _unless(
+            rows["billing_currency"],
+            rows["billing_currency"].str.contains(_CURRENCY),
+            lambda text: f"BillingCurrency {text!r} is not a code of ISO 4217",
+        )
+    )
+    for period in _PERIODS:
+        start, end = rows[f"{period}_start"], rows[f"{period}_end"]
+        found.append(reasons_where(end, end <= start, partial(_ends_early, period)))
+    reasons = [series for series in found if series is not None]
+    nothing = pl.repeat(None, raw.height, dtype=pl.String, eager=True)
+    return pl.select(pl.coalesce(*reasons, nothing)).to_series()
 
 
-def _costs_of(
-    rows: Iterable[Mapping[str, str | None]],
-) -> Iterator[tuple[str, list[str | None]]]:
-    for row in rows:
-        currency = _storable(row.get("BillingCurrency") or _UNKNOWN_CURRENCY)
-        yield currency, [_readable(row.get(name)) for name in COSTS]
+def _ends_early(period: str, end: datetime) -> str:
+    return f"{period} ends at {end.isoformat()}, not after its start"
 
 
-def _storable(text: str) -> str:
-    """A text as PostgreSQL can keep it: NUL as its symbol."""
-    return text.replace("\0", "\N{SYMBOL FOR NULL}")
-
-
-def _readable(text: str | None) -> str | None:
-    if text is None:
+def _where(mask: pl.Series, reason: str) -> pl.Series | None:
+    if not mask.any():
         return None
-    try:
-        return read_amount(text)
-    except InvalidInputError:
-        return None
+    return pl.select(pl.when(mask).then(pl.lit(reason))).to_series()
 
 
-def _schema() -> dict[str, Any]:
-    kinds: dict[str, Any] = {
-        "instant": pl.Datetime("us", "UTC"),
-        "text": pl.String,
-        "amount": pl.String,
-        "object": pl.String,
-    }
-    columns = {column.column: kinds[column.kind] for column in COLUMNS.values()}
-    return {
-        **columns,
-        "provider": pl.String,
-        "account_id": pl.String,
-        "date": pl.Date,
-        "row_hash": pl.Binary,
-        "occurrence": pl.Int64,
-    }
+def _unless(series: pl.Series, fine: pl.Series, tell: Callable[[str], str]) -> pl.Series | None:
+    return reasons_where(series, series.is_not_null() & ~fine, tell)
+
+
+def _rejected(rows: pl.DataFrame, reasons: pl.Series) -> list[Rejected]:
+    wrong = reasons.is_not_null()
+    if not wrong.any():
+        return []
+    rejected = []
+    told = reasons.filter(wrong).to_list()
+    for reason, raw in zip(told, rows.filter(wrong).iter_rows(named=True), strict=True):
+        number = raw.pop(ROW_NUMBER)
+        values = {
+            name: text.replace("\0", "\N{SYMBOL FOR NULL}")
+            for name, text in raw.items()
+            if text is not None
+        }
+        rejected.append(Rejected(number, reason, values))
+    return rejected

@@ -1,25 +1,19 @@
-"""Reads a FOCUS file, CSV, gzipped CSV or Parquet, into a frame of texts. Nothing is judged yet.
-
-Texts keep every digit. `NULL`, `null` and an empty field are null, whatever the format.
-"""
+"""Reads a FOCUS file in frames of texts with FOCUS' own names. Nothing is judged yet."""
 
 import difflib
-import gzip
-import io
-import json
-import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from pathlib import Path
+from typing import Final
 
 import polars as pl
 
+from oco_pipelines.ingestion.csv_blocks import BLOCK_BYTES
 from oco_pipelines.ingestion.focus_columns import COLUMNS, PROVIDER_COLUMNS, REQUIRED, snake_case
+from oco_pipelines.ingestion.table_reader import BATCH_ROWS, read_table
 from oco_warehouse.errors import InvalidFileError
 
 ROW_NUMBER: Final = "row_number"
-_NULLS: Final = ("", "NULL", "null")
-_MAX_UNPACKED_BYTES: Final = 4 * 1024**3
 # Columns that exporters add and that mean nothing for cost.
 _HARMLESS: Final = frozenset({"id"})
 _BY_LOWER: Final = {
@@ -29,7 +23,7 @@ _BY_LOWER: Final = {
 
 @dataclass(frozen=True, slots=True)
 class SourceTable:
-    """What a file holds.
+    """Some rows of a file.
 
     Attributes:
         rows: one text column for each FOCUS column of the file, and `row_number` from 1.
@@ -40,30 +34,32 @@ class SourceTable:
     ignored: tuple[str, ...]
 
 
-def read_focus(name: str, content: bytes, ignore: Collection[str] = ()) -> SourceTable:
-    """Read a whole file.
+def read_focus(
+    name: str,
+    path: Path,
+    ignore: Collection[str] = (),
+    *,
+    block_bytes: int = BLOCK_BYTES,
+    batch_rows: int = BATCH_ROWS,
+) -> Iterator[SourceTable]:
+    """Read a whole file, some rows at a time, in order.
 
     Args:
-        name: for messages, and for its ending where the content does not tell the format.
-        content: the file's bytes.
+        name: for messages.
+        path: the file; its content tells the format.
         ignore: columns that may be left out though they are not part of FOCUS.
+        block_bytes: how much of a CSV is read at once.
+        batch_rows: how many rows of Parquet are read at once.
 
     Raises:
         InvalidFileError: one line naming the file and what is wrong with it.
     """
-    if not content:
-        raise InvalidFileError(f"{name}: the file is empty")
-    if content[:2] == b"\x1f\x8b":
-        content = _unzip(name, content)
-    frame = _read_parquet(name, content) if content[:4] == b"PAR1" else _read_csv(name, content)
-    chosen, ignored = match_columns(name, frame.columns, ignore)
-    if frame.is_empty():
-        raise InvalidFileError(f"{name}: the file has a header but no rows")
-    rows = frame.select(
-        pl.when(pl.col(there).is_in(_NULLS)).then(None).otherwise(pl.col(there)).alias(focus)
-        for there, focus in chosen.items()
-    )
-    return SourceTable(rows.with_row_index(ROW_NUMBER, offset=1), ignored)
+    done = 0
+    for frame in read_table(name, path, block_bytes=block_bytes, batch_rows=batch_rows):
+        chosen, ignored = match_columns(name, frame.columns, ignore)
+        rows = frame.select(pl.col(there).alias(focus) for there, focus in chosen.items())
+        yield SourceTable(rows.with_row_index(ROW_NUMBER, offset=done + 1), ignored)
+        done += frame.height
 
 
 def match_columns(
@@ -101,71 +97,3 @@ def match_columns(
     if missing:
         raise InvalidFileError(f"{name}: missing column {', '.join(missing)}")
     return chosen, tuple(ignored)
-
-
-def _unzip(name: str, content: bytes) -> bytes:
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
-            unpacked = stream.read(_MAX_UNPACKED_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise InvalidFileError(f"{name}: the gzip data is damaged ({error})") from None
-    if len(unpacked) > _MAX_UNPACKED_BYTES:
-        raise InvalidFileError(f"{name}: more than {_MAX_UNPACKED_BYTES} bytes unpacked: split it")
-    if not unpacked:
-        raise InvalidFileError(f"{name}: the file is empty")
-    return unpacked
-
-
-def _read_csv(name: str, content: bytes) -> pl.DataFrame:
-    content = content.removeprefix(b"\xef\xbb\xbf")
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InvalidFileError(
-            f"{name}: neither CSV in UTF-8 nor Parquet (byte {error.start} cannot be read)"
-        ) from None
-    try:
-        # Without a header of its own, so that a doubled column is seen and not renamed.
-        frame = pl.read_csv(content, has_header=False, infer_schema=False, raise_if_empty=True)
-    except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InvalidFileError(f"{name}: the CSV is damaged ({reason})") from None
-    header = [str(value or "").strip() for value in frame.row(0)]
-    for doubled in {column for column in header if header.count(column) > 1}:
-        raise InvalidFileError(f"{name}: column {doubled!r} stands there twice")
-    return frame.slice(1).rename(dict(zip(frame.columns, header, strict=True)))
-
-
-def _read_parquet(name: str, content: bytes) -> pl.DataFrame:
-    try:
-        frame = pl.read_parquet(io.BytesIO(content))
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InvalidFileError(f"{name}: the Parquet data is damaged ({reason})") from None
-    return frame.select(_as_text(series) for series in frame)
-
-
-def _as_text(series: pl.Series) -> pl.Series:
-    kind = series.dtype
-    if kind == pl.String:
-        return series
-    if isinstance(kind, pl.Datetime):
-        utc = series.dt.convert_time_zone("UTC") if kind.time_zone else series
-        return utc.dt.strftime("%Y-%m-%dT%H:%M:%S%.6f").rename(series.name)
-    if kind.is_float():
-        # Shortest text that reads back as the same float: what the vendor's own tool showed.
-        texts = [None if v is None or v != v else repr(v) for v in series.to_list()]  # noqa: PLR0124
-        return pl.Series(series.name, texts, dtype=pl.String)
-    if kind.is_nested() or kind == pl.Object:
-        texts = [None if v is None else json.dumps(_plain(v)) for v in series.to_list()]
-        return pl.Series(series.name, texts, dtype=pl.String)
-    return series.cast(pl.String)
-
-
-def _plain(value: Any) -> Any:
-    """A struct without its nulls: Parquet writes every key of every row."""
-    if isinstance(value, dict) and set(value) != {"key", "value"}:
-        return {key: _plain(inner) for key, inner in value.items() if inner is not None}
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    return value if isinstance(value, str | int | float | bool | dict | None) else str(value)

@@ -5,9 +5,11 @@ The only place that knows their dialects: one set of timeouts and retries, one m
 
 import os
 import re
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -27,15 +29,26 @@ _RETRIES: Final = {"max_retries": 4, "retry_timeout": timedelta(seconds=60)}
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file: its path below the root, its size in bytes, and a mark that changes with it."""
+    """A file: its path below the root, its size in bytes, and a mark that changes with it.
+
+    `modified` is when it was written last, UTC.
+    """
 
     key: str
     size: int
     etag: str
+    modified: datetime
 
 
-def list_files(root: str, settings: Settings) -> list[StoredFile]:
+def list_files(
+    root: str, settings: Settings, access: Mapping[str, str] | None = None
+) -> list[StoredFile]:
     """Every file below `root`, by key.
+
+    Args:
+        root: a folder or an address.
+        settings: have the clouds' credentials.
+        access: takes their place: obstore's configuration of the store, with an endpoint too.
 
     Raises:
         InvalidInputError: when the root does not exist, or holds more than MAX_FILES.
@@ -43,28 +56,38 @@ def list_files(root: str, settings: Settings) -> list[StoredFile]:
         UpstreamUnavailable: when the store does not answer.
     """
     found = []
-    for file in _remote_files(root, settings) if _is_remote(root) else _local_files(root):
+    for file in _remote_files(root, settings, access) if _is_remote(root) else _local_files(root):
         found.append(file)
         if len(found) > MAX_FILES:
             raise InvalidInputError(f"{root}: more than {MAX_FILES} files: name a smaller folder")
     return sorted(found, key=lambda file: file.key)
 
 
-def read_file(root: str, key: str, settings: Settings) -> bytes:
-    """The content of one file below `root`; errors as of `list_files`."""
+@contextmanager
+def local_file(
+    root: str, key: str, settings: Settings, access: Mapping[str, str] | None = None
+) -> Iterator[Path]:
+    """One file below `root` as one of this machine, which a remote one is until the block ends.
+
+    Arguments and errors as of `list_files`.
+    """
     if not _is_remote(root):
         folder = Path(root).resolve()
         path = (folder / key).resolve()
         if not path.is_relative_to(folder):
             raise InvalidInputError(f"{key}: lies outside {root}")
+        if not path.is_file():
+            raise InvalidInputError(f"{path}: cannot be read (No such file)")
+        yield path
+        return
+    with tempfile.NamedTemporaryFile(prefix="oco-file-") as copy:
         try:
-            return path.read_bytes()
-        except OSError as error:
-            raise InvalidInputError(f"{path}: cannot be read ({error.strerror})") from None
-    try:
-        return bytes(_open(root, settings).get(key).bytes())
-    except Exception as error:
-        raise _mapped(f"{root.rstrip('/')}/{key}", error) from None
+            for piece in _open(root, settings, access).get(key).stream():
+                copy.write(piece)
+        except Exception as error:
+            raise _mapped(f"{root.rstrip('/')}/{key}", error) from None
+        copy.flush()
+        yield Path(copy.name)
 
 
 def _is_remote(root: str) -> bool:
@@ -84,26 +107,35 @@ def _local_files(root: str) -> Iterator[StoredFile]:
         if path.is_file() and not any(part.startswith(".") for part in key.parts):
             status = path.stat()
             yield StoredFile(
-                key.as_posix(), status.st_size, f"{status.st_mtime_ns:x}-{status.st_size:x}"
+                key.as_posix(),
+                status.st_size,
+                f"{status.st_mtime_ns:x}-{status.st_size:x}",
+                datetime.fromtimestamp(status.st_mtime, UTC),
             )
 
 
-def _remote_files(root: str, settings: Settings) -> Iterator[StoredFile]:
+def _remote_files(
+    root: str, settings: Settings, access: Mapping[str, str] | None
+) -> Iterator[StoredFile]:
     try:
-        for batch in _open(root, settings).list():
+        for batch in _open(root, settings, access).list():
             for meta in batch:
-                mark = meta["e_tag"] or meta["last_modified"].isoformat()
-                yield StoredFile(meta["path"], meta["size"], mark.strip('"'))
+                modified = meta["last_modified"]
+                mark = meta["e_tag"] or modified.isoformat()
+                yield StoredFile(meta["path"], meta["size"], mark.strip('"'), modified)
     except Exception as error:
         raise _mapped(root, error) from None
 
 
-def _open(root: str, settings: Settings) -> "ObjectStore":
+def _open(root: str, settings: Settings, access: Mapping[str, str] | None) -> "ObjectStore":
     from obstore.store import from_url
 
     config: dict[str, Any] = {}
     client: dict[str, Any] = dict(_CLIENT)
-    if root.startswith("s3://"):
+    if access is not None:
+        config |= access
+        client["allow_http"] = access.get("endpoint", "").startswith("http://")
+    elif root.startswith("s3://"):
         config["region"] = settings.aws_region
         if settings.aws_access_key_id:
             config["access_key_id"] = settings.aws_access_key_id

@@ -1,8 +1,11 @@
 """Which FOCUS files there are: below OCO_FOCUS_PATH, or the shipped sample."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
-from oco_pipelines.ingestion.object_store import StoredFile, list_files, read_file
+from oco_pipelines.ingestion.object_store import StoredFile, list_files, local_file
 from oco_warehouse.errors import NotFoundError
 from oco_warehouse.settings import Settings
 
@@ -44,9 +47,11 @@ def discover(settings: Settings) -> list[StoredFile]:
     return [file for file in list_files(root, settings) if is_focus_file(file.key)]
 
 
-def read(settings: Settings, key: str) -> bytes:
-    """The content of one of the files of `discover`; its errors, and NotFoundError."""
+@contextmanager
+def local_copy(settings: Settings, key: str) -> Iterator[Path]:
+    """One of the files of `discover` on this machine's disk; its errors, and NotFoundError."""
     root = source_root(settings)
     if root is None:
         raise NotFoundError(f"{key}: no source of FOCUS files is configured: set OCO_FOCUS_PATH")
-    return read_file(root, key, settings)
+    with local_file(root, key, settings) as path:
+        yield path

@@ -26,7 +26,8 @@ from oco_pipelines.llm.insights.definitions import build as insights
 from oco_pipelines.llm.ledger import budget_differences, ledger_totals
 from oco_pipelines.llm.report.definitions import build as reports
 from oco_pipelines.resources import WarehouseResource
-from oco_warehouse.settings import Settings
+from oco_warehouse.price_providers import read_price_providers
+from oco_warehouse.settings import Settings, load_settings
 
 GROUP: Final = "llm"
 PRICES_CRON: Final = "17 4 * * *"
@@ -102,7 +103,8 @@ def late_prices(
     from oco_pipelines.llm.repricing import reprice
 
     started = time.monotonic()
-    done = reprice(warehouse.open())
+    lent = read_price_providers(load_settings().providers_file)
+    done = reprice(warehouse.open(), price_providers=lent)
     context.log.info("%d of %d unpriced calls have a price now", done.priced, done.seen)
     return MaterializeResult(
         metadata={

@@ -1,12 +1,12 @@
 """genai-prices' bundled catalogue as rows of `oco.model_pricing`. Pure; reads no network."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import Any, Final
 
-from oco_warehouse.pricing import STANDARD_TIER
+from oco_warehouse.pricing import STANDARD_TIER, normalise_tier
 
 # Their provider → ours. Other providers come with the providers of the gateway.
 PROVIDERS: Final[Mapping[str, str]] = {
@@ -15,8 +15,9 @@ PROVIDERS: Final[Mapping[str, str]] = {
     "google": "gemini",
 }
 ALWAYS: Final = "-infinity"
-_PROCESSING_TIERS: Final = frozenset({"batch", "flex", "priority"})
-# Their price key → our column. What is not here (images, video, hours) has no column yet.
+# What their variants of a price are chosen by; each value is a service tier of ours.
+_TIER_KEYS: Final = ("processing", "service_tier", "speed")
+# Their price key → our column.
 _COLUMNS: Final[Mapping[str, str]] = {
     "input_mtok": "input",
     "output_mtok": "output",
@@ -26,11 +27,24 @@ _COLUMNS: Final[Mapping[str, str]] = {
     "input_audio_mtok": "audio_input",
     "output_audio_mtok": "audio_output",
 }
+# Their price key → the medium.
+_MEDIA: Final[Mapping[str, str]] = {
+    "cache_audio_read_mtok": "cached_audio_input",
+    "cache_image_read_mtok": "cached_image_input",
+    "input_image_mtok": "image_input",
+    "input_video_mtok": "video_input",
+    "output_image_mtok": "image_output",
+    "output_video_mtok": "video_output",
+}
 # Their price a thousand uses → the name of the tool.
 _TOOLS: Final[Mapping[str, str]] = {
     "web_searches_kcount": "web_search",
     "storage_searches_kcount": "file_search",
 }
+# Sounds that are billed by their length, at prices that a second has exactly.
+_AUDIO_HOURS: Final = ("input_audio_hours", "audio_hours")
+_SECONDS_AN_HOUR: Final = 3600
+_SECOND_PLACES: Final = Decimal("0.000000001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +54,8 @@ class PriceRow:
     Attributes:
         effective_from: an aware moment, or "-infinity" where the price always held.
         prices: amounts by the field names of `oco_warehouse.pricing.Price`.
-        tools: USD a use, by tool.
+        tools: USD a use, by tool; `audio_second` is a second of sound.
+        media: USD per million tokens, by medium.
     """
 
     provider: str
@@ -50,6 +65,7 @@ class PriceRow:
     min_context_tokens: int
     prices: Mapping[str, Decimal]
     tools: Mapping[str, Decimal]
+    media: Mapping[str, Decimal] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, str, str, str, int]:
@@ -99,19 +115,48 @@ def _exact_names(clause: Any) -> Iterator[str]:
 
 
 def _rows_of(provider: str, name: str, model: Any) -> Iterator[PriceRow]:
-    for moment, price in _history(model.prices):
+    standard = _history(model.prices)
+    for moment, price in standard:
         yield from _tiers(provider, name, moment, STANDARD_TIER, price.__dict__)
-    standard = list(_history(model.prices))
+    variants: dict[str, list[tuple[datetime | str, Any]]] = {}
     for variant in model.price_variants or ():
-        tier = variant.when.get("processing")
-        if tier not in _PROCESSING_TIERS or len(variant.when) != 1:
+        tier, since = _tier_of(variant.when), _moment(variant.constraint)
+        if tier != STANDARD_TIER and since is not None:
+            variants.setdefault(tier, []).append((since, variant.prices))
+    for tier, own in variants.items():
+        for moment, price in _variant_history(standard, own):
+            yield from _tiers(provider, name, moment, tier, price)
+
+
+def _tier_of(when: Mapping[str, str]) -> str:
+    """The service tier that a variant is for; the standard one where it is chosen otherwise."""
+    if len(when) != 1:
+        return STANDARD_TIER
+    ((key, value),) = when.items()
+    return normalise_tier(value) if key in _TIER_KEYS else STANDARD_TIER
+
+
+def _variant_history(
+    standard: list[tuple[datetime | str, Any]], own: list[tuple[datetime | str, Any]]
+) -> Iterator[tuple[datetime | str, Mapping[str, Any]]]:
+    """Prices of a tier from each moment on at which they change: its own over the standard ones.
+
+    Of several variants that hold at once the first one states the price, as in the catalogue.
+    """
+    moments = {moment for moment, _ in (*standard, *own)}
+    for moment in sorted(moments, key=_order):
+        active = [price for since, price in own if _order(since) <= _order(moment)]
+        if not active:
             continue
-        since = _moment(variant.constraint)
-        if since is None:
-            continue
-        base = standard[-1][1].__dict__ if standard else {}
-        own = {key: value for key, value in variant.prices.__dict__.items() if value is not None}
-        yield from _tiers(provider, name, since, tier, {**base, **own})
+        held = [price for since, price in standard if _order(since) <= _order(moment)]
+        price = dict((held[-1] if held else standard[0][1]).__dict__) if standard else {}
+        for variant in reversed(active):
+            price.update({k: v for k, v in variant.__dict__.items() if v is not None})
+        yield moment, price
+
+
+def _order(moment: datetime | str) -> datetime:
+    return moment if isinstance(moment, datetime) else datetime.min.replace(tzinfo=UTC)
 
 
 def _history(prices: Any) -> list[tuple[datetime | str, Any]]:
@@ -141,22 +186,35 @@ def _tiers(
     for value in price.values():
         starts.update(tier.start for tier in getattr(value, "tiers", ()))
     for start in sorted(starts):
-        prices = {
-            column: _at(price[key], start)
-            for key, column in _COLUMNS.items()
-            if price.get(key) is not None
-        }
-        if "input" not in prices:
+        prices = _amounts(price, _COLUMNS, start)
+        tools = {tool: amount.scaleb(-3) for tool, amount in _amounts(price, _TOOLS, start).items()}
+        if (second := _second(price)) is not None:
+            tools["audio_second"] = second
+        if "input" not in prices and "audio_second" not in tools:
             continue
         if "embedding" in name:
             # They only read: there is no output to charge for.
             prices.setdefault("output", Decimal(0))
-        tools = {
-            tool: _at(price[key], start).scaleb(-3)
-            for key, tool in _TOOLS.items()
-            if price.get(key) is not None
-        }
-        yield PriceRow(provider, name, moment, service_tier, start, prices, tools)
+        media = _amounts(price, _MEDIA, start)
+        yield PriceRow(provider, name, moment, service_tier, start, prices, tools, media)
+
+
+def _amounts(price: Mapping[str, Any], names: Mapping[str, str], start: int) -> dict[str, Decimal]:
+    return {
+        ours: _at(price[theirs], start)
+        for theirs, ours in names.items()
+        if price.get(theirs) is not None
+    }
+
+
+def _second(price: Mapping[str, Any]) -> Decimal | None:
+    """What a second of sound costs, where it can be said without rounding."""
+    for key in _AUDIO_HOURS:
+        hour = price.get(key)
+        if isinstance(hour, Decimal):
+            second = (hour / _SECONDS_AN_HOUR).quantize(_SECOND_PLACES).normalize()
+            return second if second * _SECONDS_AN_HOUR == hour else None
+    return None
 
 
 def _at(value: Any, start: int) -> Decimal:

@@ -1,12 +1,12 @@
 """What a new catalogue changes in the price history. Pure: rows in, rows to write out.
 
 The past is never rewritten: requests were priced with it. A catalogue that states another price
-without saying since when gets a new set of rows that holds from now on. Prices that a person wrote
-(source other than genai-prices) are left alone, and so is a model's newer price of theirs.
+without saying since when gets a new set of rows that holds from now on. Prices that a person stated
+stand beside the catalogue's and are no business of this module.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from oco_pipelines.llm.price_catalogue import ALWAYS, PriceRow
@@ -15,56 +15,35 @@ SOURCE = "genai-prices"
 Family = tuple[str, str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class StoredPrice:
-    """A row of the table: its price and where it is from."""
-
-    row: PriceRow
-    source: str
-
-
 def changes(
-    catalogue: Iterable[PriceRow], stored: Iterable[StoredPrice], now: datetime
+    catalogue: Iterable[PriceRow], stored: Iterable[PriceRow], now: datetime
 ) -> list[PriceRow]:
     """Rows to insert, or to update where their key exists (only prices of the future do).
 
     Args:
         catalogue: what the catalogue says.
-        stored: every row of the table.
+        stored: every row that is from the catalogue.
         now: aware moment from which an undated change holds.
     """
-    wanted = _by_family(catalogue)
-    held: dict[Family, list[StoredPrice]] = {}
-    for price in stored:
-        held.setdefault(_family(price.row), []).append(price)
+    wanted, held = _by_family(catalogue), _by_family(stored)
     writes: list[PriceRow] = []
     for family, rows in wanted.items():
         writes += _family_changes(rows, held.get(family, []), now)
     return writes
 
 
-def _family_changes(rows: list[PriceRow], held: list[StoredPrice], now: datetime) -> list[PriceRow]:
-    known = {price.row.key: price for price in held}
+def _family_changes(rows: list[PriceRow], held: list[PriceRow], now: datetime) -> list[PriceRow]:
+    known = {row.key: row for row in held}
     future = [
         row
         for row in rows
-        if row.key in known
-        and known[row.key].source == SOURCE
-        and _starts_after(row, now)
-        and not _same(row, known[row.key].row)
+        if row.key in known and _starts_after(row, now) and not _same(row, known[row.key])
     ]
     # A moment's context tiers hold together: a set that is there in part is left as it is.
-    moments = {str(price.row.effective_from) for price in held}
+    moments = {str(row.effective_from) for row in held}
     fresh = [row for row in rows if str(row.effective_from) not in moments]
-    after = [
-        *held,
-        *[StoredPrice(row, SOURCE) for row in fresh],
-    ]
-    current = _current([price.row for price in after], now)
-    if any(price.source != SOURCE for price in after if price.row in current):
-        return [*future, *fresh]
     target = _current(rows, now)
-    if _prices(current) == _prices(target):
+    if _prices(_current([*held, *fresh], now)) == _prices(target):
         return [*future, *fresh]
     return [*future, *fresh, *(replace(row, effective_from=now) for row in target)]
 
@@ -86,7 +65,9 @@ def _same(left: PriceRow, right: PriceRow) -> bool:
 
 
 def _prices(rows: list[PriceRow]) -> Mapping[int, object]:
-    return {row.min_context_tokens: (dict(row.prices), dict(row.tools)) for row in rows}
+    return {
+        row.min_context_tokens: (dict(row.prices), dict(row.tools), dict(row.media)) for row in rows
+    }
 
 
 def _family(row: PriceRow) -> Family:

@@ -1,4 +1,4 @@
-"""Reads and writes `oco.model_pricing`."""
+"""Reads and writes what of `oco.model_pricing` is from the catalogue."""
 
 import json
 from datetime import UTC, datetime
@@ -8,8 +8,9 @@ from typing import Any, Final
 from psycopg.types.json import Jsonb
 
 from oco_pipelines.llm.price_catalogue import ALWAYS, PriceRow, catalogue_version, read_catalogue
-from oco_pipelines.llm.price_history import SOURCE, StoredPrice, changes
+from oco_pipelines.llm.price_history import SOURCE, changes
 from oco_warehouse.database import Connection, Warehouse, lock
+from oco_warehouse.money import json_amounts
 
 _FIELDS: Final = (
     "input",
@@ -21,23 +22,26 @@ _FIELDS: Final = (
     "audio_output",
 )
 _READ: Final = """
-    SELECT provider, model, service_tier, min_context_tokens, source, tool_prices::text AS tools,
+    SELECT provider, model, service_tier, min_context_tokens, tool_prices::text AS tools,
+           media_prices::text AS media,
            CASE WHEN isfinite(effective_from) THEN effective_from END AS effective_from,
            input_per_m_token AS input, output_per_m_token AS output,
            cached_input_per_m_token AS cached_input, cache_write_per_m_token AS cache_write,
            cache_write_1h_per_m_token AS cache_write_1h,
            audio_input_per_m_token AS audio_input, audio_output_per_m_token AS audio_output
     FROM oco.model_pricing
+    WHERE source = %s
 """
 _WRITE: Final = """
     INSERT INTO oco.model_pricing (
         provider, model, effective_from, service_tier, min_context_tokens,
         input_per_m_token, output_per_m_token, cached_input_per_m_token, cache_write_per_m_token,
         cache_write_1h_per_m_token, audio_input_per_m_token, audio_output_per_m_token,
-        tool_prices, source, price_version
+        tool_prices, media_prices, source, price_version
     )
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-    ON CONFLICT (provider, model, effective_from, service_tier, min_context_tokens) DO UPDATE SET
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    ON CONFLICT (provider, model, effective_from, service_tier, min_context_tokens, source)
+    DO UPDATE SET
         input_per_m_token = excluded.input_per_m_token,
         output_per_m_token = excluded.output_per_m_token,
         cached_input_per_m_token = excluded.cached_input_per_m_token,
@@ -46,9 +50,9 @@ _WRITE: Final = """
         audio_input_per_m_token = excluded.audio_input_per_m_token,
         audio_output_per_m_token = excluded.audio_output_per_m_token,
         tool_prices = excluded.tool_prices,
+        media_prices = excluded.media_prices,
         price_version = excluded.price_version,
         updated_at = now()
-    WHERE model_pricing.source = excluded.source
 """
 
 
@@ -67,9 +71,9 @@ def refresh_prices(warehouse: Warehouse, now: datetime | None = None) -> int:
     return len(writes)
 
 
-def read_prices(connection: Connection) -> list[StoredPrice]:
-    """Every row of the table."""
-    return [StoredPrice(_row(row), row["source"]) for row in connection.execute(_READ).fetchall()]
+def read_prices(connection: Connection) -> list[PriceRow]:
+    """Every row that is from the catalogue."""
+    return [_row(row) for row in connection.execute(_READ, [SOURCE]).fetchall()]
 
 
 def _row(row: dict[str, Any]) -> PriceRow:
@@ -81,11 +85,11 @@ def _row(row: dict[str, Any]) -> PriceRow:
         min_context_tokens=row["min_context_tokens"],
         prices={name: row[name] for name in _FIELDS if row[name] is not None},
         tools=json.loads(row["tools"], parse_float=Decimal, parse_int=Decimal),
+        media=json.loads(row["media"], parse_float=Decimal, parse_int=Decimal),
     )
 
 
 def _values(row: PriceRow, version: str) -> list[object]:
-    tools = {tool: str(price) for tool, price in row.tools.items()}
     return [
         row.provider,
         row.model,
@@ -93,12 +97,8 @@ def _values(row: PriceRow, version: str) -> list[object]:
         row.service_tier,
         row.min_context_tokens,
         *(row.prices.get(name) for name in _FIELDS),
-        Jsonb(tools, dumps=_exact_numbers),
+        Jsonb(row.tools, dumps=json_amounts),
+        Jsonb(row.media, dumps=json_amounts),
         SOURCE,
         version,
     ]
-
-
-def _exact_numbers(tools: dict[str, str]) -> str:
-    """JSON numbers from decimal text: a float would change the price."""
-    return "{" + ", ".join(f"{json.dumps(name)}: {price}" for name, price in tools.items()) + "}"

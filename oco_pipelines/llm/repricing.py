@@ -5,10 +5,11 @@ rows and budgets agree at every moment. Prices are looked up before the lock is 
 for a short write only.
 
 How the tokens of such a call were counted, and what its row has no column for (uses of tools,
-audio), is not known any more: its cost is at best `estimated`.
+audio), is not known any more: its cost is at best `estimated`. A call without any token was
+billed by something else and stays unpriced.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -16,7 +17,7 @@ from typing import Any, Final
 
 from oco_warehouse.database import LEDGER_LOCK, Warehouse, lock
 from oco_warehouse.money import exact_sum
-from oco_warehouse.price_rows import PRICES_SQL, price_from_row
+from oco_warehouse.price_rows import PRICES_SQL, price_table
 from oco_warehouse.pricing import Cost, PriceTable, Usage, price_usage
 
 BATCH_ROWS: Final = 2000
@@ -25,7 +26,7 @@ _UNPRICED: Final = """
            input_tokens, output_tokens, cached_input_tokens, cache_write_tokens, reasoning_tokens,
            service_tier, error_type
     FROM oco.api_requests
-    WHERE cost_status = 'unpriced' AND input_tokens IS NOT NULL AND output_tokens IS NOT NULL
+    WHERE cost_status = 'unpriced' AND input_tokens + output_tokens > 0
       AND (%(at)s::timestamptz IS NULL OR ("timestamp", id) > (%(at)s, %(id)s::text))
     ORDER BY "timestamp", id
     LIMIT %(rows)s
@@ -90,14 +91,25 @@ class Repriced:
     cost_usd: Decimal
 
 
-def reprice(warehouse: Warehouse, batch_rows: int = BATCH_ROWS) -> Repriced:
-    """Price every call whose price is known by now; run again, it finds nothing to do."""
-    table = PriceTable(map(price_from_row, warehouse.query(PRICES_SQL)))
+def reprice(
+    warehouse: Warehouse,
+    batch_rows: int = BATCH_ROWS,
+    price_providers: Mapping[str, str] | None = None,
+) -> Repriced:
+    """Price every call whose price is known by now; run again, it finds nothing to do.
+
+    Args:
+        warehouse: with calls and prices.
+        batch_rows: calls that are priced in one transaction.
+        price_providers: whose prices hold, for providers that have none of their own.
+    """
+    table = price_table(warehouse.query(PRICES_SQL))
+    lent = price_providers or {}
     seen = priced = 0
     amounts = []
     for rows in _batches(warehouse, batch_rows):
         seen += len(rows)
-        late = [(row, cost) for row in rows if (cost := late_cost(row, table)) is not None]
+        late = [(row, cost) for row in rows if (cost := late_cost(row, table, lent)) is not None]
         if late:
             count, amount = _write(warehouse, late)
             priced += count
@@ -105,16 +117,20 @@ def reprice(warehouse: Warehouse, batch_rows: int = BATCH_ROWS) -> Repriced:
     return Repriced(seen, priced, exact_sum(amounts))
 
 
-def late_cost(row: dict[str, Any], table: PriceTable) -> Cost | None:
+def late_cost(
+    row: dict[str, Any], table: PriceTable, price_providers: Mapping[str, str]
+) -> Cost | None:
     """What a recorded call cost by the price that held when it arrived; None when there is none.
 
     Args:
         row: a row of `oco.api_requests` with known tokens.
         table: all prices, with their history.
+        price_providers: whose prices hold, for providers that have none of their own.
     """
+    provider = price_providers.get(row["provider"], row["provider"])
     second = row["routed_model"] if row["was_routed"] else row["original_model"]
     found = table.find(
-        row["provider"], (row["model"], second or ""), row["timestamp"], row["service_tier"]
+        provider, (row["model"], second or ""), row["timestamp"], row["service_tier"]
     )
     usage = Usage(
         input_tokens=row["input_tokens"],

@@ -10,6 +10,11 @@ from oco_warehouse.database import Warehouse, ensure_partitions
 PARTITIONED_TABLES: Final = ("api_requests", "cloud_costs")
 MONTHS_AHEAD: Final = 3
 _MONTHS_A_YEAR: Final = 12
+# Marts forget these days, too, the next time that they are built.
+_FORGET_DAYS: Final = (
+    "UPDATE oco.cloud_cost_days SET changed_by = gen_random_uuid(), changed_at = now() "
+    "WHERE date < %s"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,4 +63,6 @@ def maintain_partitions(warehouse: Warehouse, today: date, retention_months: int
                     "SELECT oco.drop_partitions_before(%s, %s) AS name", [table, first_kept]
                 ).fetchall()
                 dropped += [row["name"] for row in rows]
+                if rows and table == "cloud_costs":
+                    connection.execute(_FORGET_DAYS, [first_kept])
     return Maintained(made, dropped)

@@ -3,12 +3,15 @@
 import shutil
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from dagster import (
     AssetCheckEvaluation,
     AssetCheckResult,
+    AssetChecksDefinition,
+    AssetCheckSeverity,
     AssetExecutionContext,
     AssetKey,
     AssetMaterialization,
@@ -17,9 +20,15 @@ from dagster import (
     Definitions,
     Output,
 )
-from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
+from dagster_dbt import (
+    DagsterDbtTranslator,
+    DagsterDbtTranslatorSettings,
+    DbtCliResource,
+    dbt_assets,
+)
 from psycopg import sql
 
+from oco_pipelines.marts import commitment_checks, mart_checks
 from oco_pipelines.marts.project import (
     PROJECT_DIR,
     dbt_executable,
@@ -27,6 +36,8 @@ from oco_pipelines.marts.project import (
     profile_environment,
     target_dir,
 )
+from oco_pipelines.marts.tag_assets import build as rules_for_tags
+from oco_pipelines.problem_check import problem_check
 from oco_pipelines.resources import WarehouseResource
 from oco_warehouse.database import Warehouse
 from oco_warehouse.settings import Settings
@@ -64,7 +75,53 @@ class MartsTranslator(DagsterDbtTranslator):
         return AutomationCondition.eager().without(~AutomationCondition.any_deps_missing())
 
 
-def build(settings: Settings) -> Definitions:  # noqa: ARG001 - every domain is built alike
+def _checks(settings: Settings) -> list[AssetChecksDefinition]:
+    warn = AssetCheckSeverity.WARN
+    restated = partial(mart_checks.large_restatements, percent=settings.restatement_warn_percent)
+    return [
+        problem_check(
+            "fct_cost_daily",
+            "mart_totals",
+            "The marts hold what cloud_costs believes, by provider, month and currency, exactly.",
+            mart_checks.mart_totals,
+            after=("focus_cost_and_usage", "fct_showback_month"),
+        ),
+        problem_check(
+            "focus_cost_and_usage",
+            "no_mixed_currency",
+            "Money says its currency, and USD is the amount times its rate.",
+            mart_checks.mixed_currencies,
+        ),
+        problem_check(
+            "fct_reconciliation",
+            "invoices_match",
+            "Every stated invoice is what the bills add up to.",
+            mart_checks.invoices_that_differ,
+        ),
+        problem_check(
+            "fct_restatements",
+            "restatement_size",
+            "No partition's newest load changed much of what its days cost before.",
+            restated,
+            warn,
+        ),
+        problem_check(
+            "fct_commitment_daily",
+            "commitment_identity",
+            "Used + unused is what was paid for a commitment, where its bill lets it hold.",
+            commitment_checks.broken_commitments,
+        ),
+        problem_check(
+            "fct_commitment_daily",
+            "commitment_identity_can_hold",
+            "Every provider's bills let used + unused be held to what was paid.",
+            commitment_checks.unstated_commitments,
+            warn,
+        ),
+    ]
+
+
+def build(settings: Settings) -> Definitions:
     """Assets of the dbt project; parses it first when its manifest is stale.
 
     Raises:
@@ -74,7 +131,10 @@ def build(settings: Settings) -> Definitions:  # noqa: ARG001 - every domain is 
 
     @dbt_assets(
         manifest=manifest,
-        dagster_dbt_translator=MartsTranslator(),
+        # An asset may write several tables, each of which is a source of dbt's.
+        dagster_dbt_translator=MartsTranslator(
+            DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True)
+        ),
         name="dbt_models",
     )
     def dbt_models(
@@ -97,7 +157,10 @@ def build(settings: Settings) -> Definitions:  # noqa: ARG001 - every domain is 
         profiles_dir=str(PROJECT_DIR),
         dbt_executable=dbt_executable(),
     )
-    return Definitions(assets=[dbt_models], resources={"dbt": resource})
+    own = Definitions(
+        assets=[dbt_models], asset_checks=_checks(settings), resources={"dbt": resource}
+    )
+    return Definitions.merge(own, rules_for_tags())
 
 
 def _with_rows(context: AssetExecutionContext, house: Warehouse, event: DbtEvent) -> DbtEvent:
@@ -110,8 +173,12 @@ def _with_rows(context: AssetExecutionContext, house: Warehouse, event: DbtEvent
         return event
     name = context.asset_key_for_output(event.output_name).path[-1]
     with house.transaction() as connection:
-        table = connection.execute("SELECT to_regclass(%s) AS name", [f"{MARTS}.{name}"]).fetchone()
-        if table is None or table["name"] is None:
+        # A view's rows are the raw table's: counting them would read all of it.
+        table = connection.execute(
+            "SELECT FROM pg_class WHERE oid = to_regclass(%s) AND relkind = 'r'",
+            [f"{MARTS}.{name}"],
+        ).fetchone()
+        if table is None:
             return event
         counting = sql.SQL("SELECT count(*) AS rows FROM {}").format(sql.Identifier(MARTS, name))
         counted = connection.execute(counting).fetchone()

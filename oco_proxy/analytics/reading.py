@@ -46,11 +46,12 @@ _LATEST: Final = """
 SELECT period_start, json::text AS json, html FROM oco.reports
 WHERE kind = $1 ORDER BY period_start DESC LIMIT 1
 """
+# A call whose tokens are unknown lacks those, whether or not its model has a price.
 _UNPRICED: Final = """
 SELECT provider, model, count(*) AS requests, coalesce(sum(total_tokens), 0)::bigint AS tokens,
        min("timestamp") AS first_at, max("timestamp") AS last_at
 FROM oco.api_requests
-WHERE cost_status = 'unpriced'
+WHERE cost_status = 'unpriced' AND total_tokens > 0
 GROUP BY provider, model
 ORDER BY requests DESC, provider, model
 LIMIT $1

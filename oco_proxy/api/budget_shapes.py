@@ -6,28 +6,30 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from oco_proxy.api.fields import Label, Name, Scope, told
-from oco_proxy.budget.periods import zone
+from oco_proxy.api.fields import Label, OfScope, check_amount, told
+from oco_proxy.budget.periods import check_zone
+from oco_proxy.budget.rates import EVERYONE
 from oco_warehouse.errors import InvalidInputError
+from oco_warehouse.money import AmountRange
+from oco_warehouse.names import is_visible
 from oco_warehouse.records import SCOPES
 
 # Amounts stay exact in Redis' scripts below 2^53 nano-dollars.
-MAX_LIMIT_USD: Final = Decimal(9_000_000)
+_LIMIT_RANGE: Final = AmountRange(9_000_000)
+_THRESHOLD_RANGE: Final = AmountRange(10, above_zero=True)
 PeriodName = Literal["day", "week", "month", "quarter", "year", "rolling"]
 _LEAST_SECONDS: Final = 60
 _MOST_SECONDS: Final = 366 * 86_400
 _MOST_THRESHOLDS: Final = 20
-LimitUsd = Annotated[Decimal, told(minimum=0, maximum=float(MAX_LIMIT_USD))]
+LimitUsd = Annotated[Decimal, _LIMIT_RANGE]
 RollingSeconds = Annotated[int, told(minimum=_LEAST_SECONDS, maximum=_MOST_SECONDS)]
-Threshold = Annotated[Decimal, told(exclusive_minimum=0, maximum=10)]
+Threshold = Annotated[Decimal, _THRESHOLD_RANGE]
 Thresholds = Annotated[list[Threshold], told(max_items=_MOST_THRESHOLDS)]
 
 
-class NewBudget(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class NewBudget(OfScope, kw_only=True, forbid_unknown_fields=True):
     """A budget to be made."""
 
-    scope: Scope
-    entity_id: Name
     limit_usd: LimitUsd
     name: Label = ""
     period: PeriodName = "month"
@@ -91,6 +93,8 @@ def check_scope(scope: str, entity_id: str) -> None:
     check_text("entity_id", entity_id)
     if not entity_id:
         raise InvalidInputError("entity_id must not be empty")
+    if not is_visible(scope + entity_id):
+        raise InvalidInputError("scope and entity_id must have visible characters only")
 
 
 def check_text(name: str, value: str) -> None:
@@ -109,12 +113,10 @@ def check_thresholds(thresholds: list[Decimal]) -> None:
     Raises:
         InvalidInputError: when not.
     """
-    if len(thresholds) > _MOST_THRESHOLDS or not all(
-        t.is_finite() and 0 < t <= 10 for t in thresholds
-    ):
-        raise InvalidInputError(
-            "thresholds are at most 20 parts of the limit, as in [0.5, 0.8, 1.0]"
-        )
+    if len(thresholds) > _MOST_THRESHOLDS:
+        raise InvalidInputError(f"thresholds are at most {_MOST_THRESHOLDS} parts of the limit")
+    for threshold in thresholds:
+        check_amount("each of thresholds", threshold, _THRESHOLD_RANGE)
 
 
 def check_new(data: NewBudget) -> None:
@@ -124,10 +126,15 @@ def check_new(data: NewBudget) -> None:
         InvalidInputError: when not, naming the member.
     """
     check_scope(data.scope, data.entity_id)
+    if data.entity_id == EVERYONE:
+        raise InvalidInputError(
+            f"entity_id must name one {data.scope}: {EVERYONE} is everyone in rate limits and "
+            "routing policies, and a budget limits a single entity"
+        )
     check_text("name", data.name)
     check_limit(data.limit_usd)
     check_thresholds(data.thresholds)
-    zone(data.time_zone)
+    check_zone(data.time_zone)
     if (data.period == "rolling") != (data.rolling_seconds is not None):
         raise InvalidInputError("rolling_seconds goes with the period rolling, and only with it")
     if data.rolling_seconds is not None and not (
@@ -142,5 +149,4 @@ def check_limit(limit: Decimal) -> None:
     Raises:
         InvalidInputError: when not.
     """
-    if not limit.is_finite() or not 0 <= limit <= MAX_LIMIT_USD:
-        raise InvalidInputError(f"limit_usd must be from 0 to {MAX_LIMIT_USD}")
+    check_amount("limit_usd", limit, _LIMIT_RANGE)

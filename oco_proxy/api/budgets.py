@@ -21,6 +21,7 @@ from oco_proxy.api.budget_shapes import (
     check_thresholds,
 )
 from oco_proxy.api.document import answers, problems
+from oco_proxy.api.fields import answered
 from oco_proxy.api.pagination import (
     DEFAULT_LIMIT,
     Cursor,
@@ -35,6 +36,7 @@ from oco_proxy.middleware.auth import operator, viewer
 from oco_proxy.middleware.problems import ProblemError
 from oco_warehouse.database import LEDGER_LOCK, lock_key
 from oco_warehouse.errors import ConflictError, NotFoundError
+from oco_warehouse.money import plain
 
 _COLUMNS: Final = (
     "id, scope, entity_id, name, limit_usd, spent_usd, period, rolling_interval, time_zone, "
@@ -134,7 +136,7 @@ class BudgetController(Controller):
                 action="budget.create",
                 entity_type="budget",
                 entity_id=budget.id,
-                details={"limit_usd": str(data.limit_usd)},
+                details={"limit_usd": plain(data.limit_usd)},
             )
         await state.services.keeper.limits.refresh(state.services.pool)
         return _answer(row, budget.id, status=201)
@@ -181,7 +183,7 @@ class BudgetController(Controller):
                     budget_id,
                     *changes.values(),
                 )
-                details = {name: str(value) for name, value in changes.items()}
+                details = {name: str(value) for name, value in answered(changes).items()}
                 await audit(
                     connection,
                     request,
@@ -228,7 +230,7 @@ def _etag(row: Any) -> str:
 def _answer(row: Any, budget_id: str, status: int = 200) -> Response[dict[str, Any]]:
     if row is None:
         raise NotFoundError(f"there is no budget {budget_id}")
-    return Response(_plain(dict(row)), status_code=status, headers={"ETag": _etag(row)})
+    return Response(_plain(answered(row)), status_code=status, headers={"ETag": _etag(row)})
 
 
 def _plain(item: dict[str, Any]) -> dict[str, Any]:

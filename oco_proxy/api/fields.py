@@ -3,6 +3,7 @@
 `told(…)` says in the document what a handler checks by itself, in words of its own.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final
@@ -14,6 +15,8 @@ from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
 
 from oco_warehouse.errors import InvalidInputError
+from oco_warehouse.money import AmountRange, plain
+from oco_warehouse.names import one_spelling
 from oco_warehouse.records import SCOPES
 
 _NO_NUL: Final = "^[^\\x00]*$"
@@ -30,6 +33,19 @@ Scope = Annotated[
 ]
 Name = Annotated[str, told(min_length=1, max_length=200, pattern=_NO_NUL)]
 Label = Annotated[str, told(max_length=200, pattern=_NO_NUL)]
+
+
+class OfScope(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What is made for an entity of a scope; its names are spelled as headers are read."""
+
+    scope: Scope
+    entity_id: Name
+
+    def __post_init__(self) -> None:
+        """Compose accents."""
+        self.scope, self.entity_id = one_spelling(self.scope), one_spelling(self.entity_id)
+
+
 # As text, so that it is not taken for a number of seconds since 1970.
 Moment = Annotated[
     str | None,
@@ -66,6 +82,27 @@ def in_utc(name: str, moment: datetime) -> datetime:
         raise InvalidInputError(f"{name} is out of range") from None
 
 
+def check_amount(name: str, amount: Decimal, held: AmountRange) -> None:
+    """Whether an amount can be kept.
+
+    Raises:
+        InvalidInputError: when not, naming the member.
+    """
+    if not held.holds(amount):
+        raise InvalidInputError(f"{name} must be {held.rule}")
+
+
+def answered(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as it is answered: amounts are plain decimal text, which has no exponent."""
+    return {name: _as_text(value) for name, value in row.items()}
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return plain(value)
+    return [_as_text(one) for one in value] if isinstance(value, list) else value
+
+
 class AmountSchema(OpenAPISchemaPlugin):
     """Decimals are taken as text, which is exact, or as numbers; they are answered as text."""
 
@@ -74,5 +111,15 @@ class AmountSchema(OpenAPISchemaPlugin):
         return field_definition.annotation is Decimal
 
     def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: Any) -> Schema:  # noqa: ARG002
-        """Its schema."""
-        return Schema(type=[OpenAPIType.STRING, OpenAPIType.NUMBER])
+        """Its schema; what comes in has a range."""
+        kinds = [OpenAPIType.STRING, OpenAPIType.NUMBER]
+        held = next((m for m in field_definition.metadata if isinstance(m, AmountRange)), None)
+        if held is None:
+            return Schema(type=kinds)
+        return Schema(
+            type=kinds,
+            pattern=held.pattern,
+            minimum=None if held.above_zero else 0,
+            exclusive_minimum=0 if held.above_zero else None,
+            maximum=held.most,
+        )

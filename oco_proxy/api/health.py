@@ -1,9 +1,8 @@
 """Whether the process lives, and whether it can do its work."""
 
 import asyncio
-from typing import Any, Final
+from typing import Any
 
-import asyncpg
 from litestar import MediaType, Response, get
 from litestar.datastructures import State
 from litestar.middleware import DefineMiddleware
@@ -11,8 +10,7 @@ from litestar.middleware import DefineMiddleware
 from oco_proxy.api.document import answers
 from oco_proxy.middleware.auth import TokenAuthentication, viewer
 from oco_proxy.services import Services
-
-_GONE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+from oco_warehouse.database import POSTGRES_GONE
 
 
 @get(
@@ -49,7 +47,7 @@ async def readyz(state: State) -> Response[dict[str, Any]]:
     try:
         await services.pool.fetchval("SELECT 1", timeout=2)
         warehouse = True
-    except _GONE:
+    except POSTGRES_GONE:
         warehouse = False
     ledger = services.writer.status()
     budgets = services.keeper.status()

@@ -1,5 +1,6 @@
 """Read-only lists: calls, recommendations, violations, backups, prices. One statement each."""
 
+import json
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from oco_proxy.api.pagination import (
     to_page,
 )
 from oco_proxy.middleware.auth import viewer
+from oco_warehouse.price_overrides import JSON_COLUMNS
 from oco_warehouse.records import REQUEST_COLUMNS
 
 _REQUESTS_SQL: Final = f"""
@@ -64,11 +66,13 @@ LIMIT $3
 _MODELS_SQL: Final = """
 SELECT provider, model, service_tier, min_context_tokens, input_per_m_token, output_per_m_token,
        cached_input_per_m_token, cache_write_per_m_token, max_output_tokens, source, price_version,
+       tool_prices::text AS tool_prices, media_prices::text AS media_prices,
        CASE WHEN isfinite(effective_from) THEN effective_from END AS effective_from, updated_at,
-       concat_ws('|', provider, model, service_tier, min_context_tokens, effective_from) AS key
+       concat_ws('|', provider, model, service_tier, min_context_tokens, effective_from, source)
+           AS key
 FROM oco.model_pricing
 WHERE ($1::timestamptz IS NULL OR (updated_at, concat_ws('|', provider, model, service_tier,
-       min_context_tokens, effective_from)) < ($1, $2))
+       min_context_tokens, effective_from, source)) < ($1, $2))
   AND ($4::text IS NULL OR provider = $4)
   AND ($5::text IS NULL OR model = $5)
 ORDER BY updated_at DESC, key DESC
@@ -121,8 +125,12 @@ async def list_models(
     provider: Filter = None,
     model: Filter = None,
 ) -> Page:
-    """US dollars per million tokens, with their history."""
-    return await _MODELS.page(state, cursor, limit, provider, model)
+    """US dollars per million tokens, with their history; `override` wins over `genai-prices`."""
+    page = await _MODELS.page(state, cursor, limit, provider, model)
+    for item in page.items:
+        for name in JSON_COLUMNS:
+            item[name] = json.loads(item[name], parse_int=str, parse_float=str)
+    return page
 
 
 @get("/recommendations", guards=[viewer], summary="What could be saved", tags=["costs"])

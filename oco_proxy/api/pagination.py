@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from litestar.params import FromQuery, QueryParameter
 
+from oco_proxy.api.fields import answered
 from oco_warehouse.errors import InvalidInputError
 
 DEFAULT_LIMIT: Final = 100
@@ -61,8 +62,8 @@ def decode_cursor(cursor: str | None) -> tuple[datetime | None, str | None]:
 
 def to_page(rows: Sequence[Any], limit: int, at: str, key: str) -> Page:
     """A page from `limit + 1` rows that are ordered by the columns `at` and `key`, descending."""
-    items = [dict(row) for row in rows[:limit]]
+    items = [answered(row) for row in rows[:limit]]
     more = len(rows) > limit
-    last = items[-1] if items else None
+    last = rows[:limit][-1] if items else None
     cursor = encode_cursor(last[at], str(last[key])) if more and last else None
     return Page(items, cursor)

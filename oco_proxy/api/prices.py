@@ -1,6 +1,8 @@
 """Prices that a person states: they win over the catalogue and outlive its refreshes."""
 
+import json
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated, Any, Final
 
 from litestar import Request, delete, put
@@ -12,21 +14,26 @@ from oco_proxy.api.document import problems
 from oco_proxy.api.fields import Moment, read_moment
 from oco_proxy.middleware.auth import operator
 from oco_warehouse.errors import InvalidInputError, NotFoundError
+from oco_warehouse.money import json_amounts, plain
 from oco_warehouse.price_overrides import (
+    JSON_COLUMNS,
     KEY_COLUMNS,
     OVERRIDE_COLUMNS,
     SOURCE,
     PriceOverride,
+    read_override,
     usable_moment,
     version_of,
 )
 from oco_warehouse.pricing import STANDARD_TIER, normalise_tier
 
-_MOMENT: Final = OVERRIDE_COLUMNS.index("effective_from") + 1
 # asyncpg has no infinite moments: none is written as minus infinity by the statement itself.
+_CASTS: Final = {
+    "effective_from": "coalesce({}::timestamptz, '-infinity')",
+    **dict.fromkeys(JSON_COLUMNS, "{}::text::jsonb"),
+}
 _MARKS: Final = ", ".join(
-    f"coalesce(${place}::timestamptz, '-infinity')" if place == _MOMENT else f"${place}"
-    for place in range(1, len(OVERRIDE_COLUMNS) + 1)
+    _CASTS.get(name, "{}").format(f"${place}") for place, name in enumerate(OVERRIDE_COLUMNS, 1)
 )
 _SETS: Final = ", ".join(
     f"{name} = excluded.{name}" for name in OVERRIDE_COLUMNS if name not in KEY_COLUMNS
@@ -46,25 +53,36 @@ Text = Annotated[str, QueryParameter(min_length=1, max_length=200)]
 
 @put("/models/prices", guards=[operator], summary="State a price", tags=["llm"])
 async def state_price(
-    state: State, request: Request[Any, Any, Any], data: JSONBody[PriceOverride]
+    state: State,
+    request: Request[Any, Any, Any],
+    data: JSONBody[PriceOverride],  # noqa: ARG001 - checked and documented by Litestar
 ) -> dict[str, str]:
-    """USD per million tokens. Calls without a price are priced late by what held at their time.
+    """It wins over the catalogue's from its moment on, and what it leaves out is the catalogue's.
 
-    A price of the same model, moment, tier and context is replaced. Calls that have a cost keep it.
+    A stated price of the same model, moment, service tier and context tier is replaced. Calls that
+    have a cost keep it; those without are priced late by what held at their time.
     """
+    # A number that Litestar read came as a float, which loses digits: read once more without one.
+    price = read_override(json.loads(await request.body(), parse_float=Decimal))
     version = version_of(datetime.now(UTC))
     async with state.services.pool.acquire() as connection, connection.transaction():
-        await connection.execute(_PUT, *data.values(version))
-        details = {name: str(value) for name, value in dict(data).items() if value is not None}
+        await connection.execute(_PUT, *price.values(version))
+        details = {name: _told(value) for name, value in dict(price).items() if value is not None}
         await audit(
             connection,
             request,
             action="price.set",
             entity_type="model_price",
-            entity_id=f"{data.provider}/{data.model}",
+            entity_id=f"{price.provider}/{price.model}",
             details=details,
         )
-    return {"provider": data.provider, "model": data.model, "price_version": version}
+    return {"provider": price.provider, "model": price.model, "price_version": version}
+
+
+def _told(value: object) -> str:
+    if isinstance(value, dict):
+        return json_amounts(value)
+    return plain(value) if isinstance(value, Decimal) else str(value)
 
 
 @delete(

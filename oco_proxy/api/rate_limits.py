@@ -12,7 +12,7 @@ from litestar.params import FromPath, JSONBody
 from oco_proxy.api.audit import audit
 from oco_proxy.api.budget_shapes import check_scope
 from oco_proxy.api.document import answers
-from oco_proxy.api.fields import Name, Scope, told
+from oco_proxy.api.fields import OfScope, told
 from oco_proxy.api.pagination import (
     DEFAULT_LIMIT,
     Cursor,
@@ -30,15 +30,13 @@ _HIGHEST: Final = 2_000_000_000
 Allowance = Annotated[int, told(minimum=1, maximum=_HIGHEST)]
 
 
-class RateLimitOfScope(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class RateLimitOfScope(OfScope, kw_only=True, forbid_unknown_fields=True):
     """What a scope may do; at least one of the three limits is given.
 
     `entity_id` `*` gives every entity of the scope an allowance of its own; one with a row of its
     own goes by that.
     """
 
-    scope: Scope
-    entity_id: Name
     requests_per_minute: Allowance | None = None
     tokens_per_minute: Allowance | None = None
     concurrent_requests: Allowance | None = None

@@ -12,7 +12,7 @@ from litestar.params import FromPath, HeaderParameter, JSONBody
 from oco_proxy.api.audit import audit
 from oco_proxy.api.budget_shapes import check_scope
 from oco_proxy.api.document import answers, problems
-from oco_proxy.api.fields import Label, Name, Scope, told
+from oco_proxy.api.fields import Label, Name, OfScope, told
 from oco_proxy.api.pagination import (
     DEFAULT_LIMIT,
     Cursor,
@@ -40,11 +40,9 @@ IfMatch = Annotated[
 Models = Annotated[list[Name], told(min_items=1, max_items=MAX_MODELS)]
 
 
-class NewPolicy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class NewPolicy(OfScope, kw_only=True, forbid_unknown_fields=True):
     """A routing policy to be made. `entity_id` `*` is everyone without a policy of their own."""
 
-    scope: Scope
-    entity_id: Name
     strategy: Strategy
     mode: Mode = "dry_run"
     name: Label = ""

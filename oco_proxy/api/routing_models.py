@@ -11,7 +11,7 @@ from litestar.params import JSONBody
 
 from oco_proxy.api.audit import audit
 from oco_proxy.api.document import answers
-from oco_proxy.api.fields import Moment, in_utc, read_moment, told
+from oco_proxy.api.fields import Moment, answered, in_utc, read_moment, told
 from oco_proxy.api.pagination import (
     DEFAULT_LIMIT,
     Cursor,
@@ -191,7 +191,7 @@ class RoutingController(Controller):
         if policy_id is not None and "\0" in policy_id:
             raise InvalidInputError("policy_id must not contain a NUL character")
         rows = await state.services.pool.fetch(_SAVINGS, since, until, policy_id, MAX_GROUPS + 1)
-        total, *items = map(dict, rows)
+        total, *items = map(answered, rows)
         for name in _GROUP:
             del total[name]
         return Savings(since, until, total, items)

@@ -1,7 +1,7 @@
 """Access tokens: handed out once, stored hashed, revoked for good."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -22,7 +22,10 @@ from oco_proxy.api.pagination import (
 )
 from oco_proxy.middleware.auth import admin
 from oco_warehouse.errors import InvalidInputError, NotFoundError
+from oco_warehouse.names import is_visible, one_spelling
 from oco_warehouse.tokens import Role, hash_token, new_token, shown_prefix
+
+_IDENTITY: Final = ("agent_id", "team_id", "user_id", "org_id")
 
 
 class NewToken(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -35,6 +38,12 @@ class NewToken(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     user_id: Name | None = None
     org_id: Name | None = None
     expires_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        """Spell names as headers are read."""
+        for name in _IDENTITY:
+            value = getattr(self, name)
+            setattr(self, name, None if value is None else one_spelling(value))
 
 
 class MadeToken(msgspec.Struct, kw_only=True):
@@ -150,10 +159,10 @@ class TokenController(Controller):
 
 
 def _check(data: NewToken) -> None:
-    for name in ("name", "agent_id", "team_id", "user_id", "org_id"):
+    for name in ("name", *_IDENTITY):
         value = getattr(data, name)
-        if value is not None and ("\0" in value or not 0 < len(value) <= 200):
-            raise InvalidInputError(f"{name} must be from 1 to 200 characters without NUL")
+        if value is not None and (not is_visible(value) or not 0 < len(value) <= 200):
+            raise InvalidInputError(f"{name} must be from 1 to 200 visible characters")
     if data.expires_at is not None:
         if data.expires_at.tzinfo is None:
             raise InvalidInputError("expires_at needs a time zone, as in 2030-01-01T00:00:00Z")

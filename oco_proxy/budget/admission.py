@@ -12,19 +12,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Final, Literal
 
 import asyncpg
 import redis
 import structlog
 
-from oco_proxy.budget.fallback import PostgresAdmission
+from oco_proxy.budget.fallback import LeftFallback, PostgresAdmission
 from oco_proxy.budget.holds import Hold, Holds
 from oco_proxy.budget.limits import Claim, Limits, Scope
 from oco_proxy.budget.rates import LocalRates
-from oco_proxy.budget.scripts import Scripts, Verdict, keys_expire_at, posting_keys
+from oco_proxy.budget.refusing import WRITE_SECONDS, Refusing
+from oco_proxy.budget.scripts import ADMITTED, Scripts, Verdict, keys_expire_at, posting_keys
 from oco_proxy.budget.spending import current_spend
 from oco_proxy.budget.verdicts import BudgetExceeded, BudgetUnavailable, Posted, RateLimited
+from oco_warehouse.database import POSTGRES_GONE
 from oco_warehouse.errors import InvalidInputError
 from oco_warehouse.money import to_nano
 from oco_warehouse.records import RequestRecord
@@ -34,15 +37,13 @@ _log = structlog.get_logger(__name__)
 REFRESH_SECONDS: Final = 0.5
 BEAT_SECONDS: Final = 0.2
 EXTEND_SECONDS: Final = 15.0
-# How long a Redis that failed is not asked again on the hot path.
-REST_SECONDS: Final = 1.0
 # What Redis' scripts count with exactly; an answer that claims more must not break them.
 MAX_EXACT: Final = 2**53 - 1
 _ROUNDS: Final = 12
 _FINAL: Final = frozenset({"ok", "over", "rate"})
 _MAX_UNPOSTED: Final = 100_000
+_POSTS_AT_ONCE: Final = 200
 _REDIS_GONE: Final = (redis.RedisError, OSError, TimeoutError)
-_POSTGRES_GONE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
 class _OthersWithoutRedis(Exception):
@@ -51,6 +52,10 @@ class _OthersWithoutRedis(Exception):
 
 class _SeedUnknown(Exception):
     """Redis needs a figure that PostgreSQL cannot give now."""
+
+
+class _NeverSettles(Exception):
+    """Redis loses its memory again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +89,8 @@ class BudgetKeeper:
         self.holds = Holds()
         self._fallback = PostgresAdmission(pool, self.holds, gateway_id)
         self._local_rates = LocalRates()
+        self._refusing = Refusing()
         self._epoch = ""
-        self._resting_until = 0.0
         self._was_gone = False
         # Telling holds and ending them must not overtake each other.
         self._telling = asyncio.Lock()
@@ -126,17 +131,12 @@ class BudgetKeeper:
         if not claims and not rates:
             return
         hold = Hold(request_id, claims, amount_nano if claims else 0, rates, tokens)
-        verdict = await self._ask_redis(hold)
-        if verdict is None:
-            await self._without_redis(hold)
-        elif verdict.kind == "over":
-            raise BudgetExceeded(
-                claims[verdict.which], verdict.spent_nano, verdict.held_nano, amount_nano
-            )
-        elif verdict.kind == "rate":
+        verdict = await self._ask_redis(hold) or await self._without_redis(hold)
+        if verdict.kind == "over":
+            raise self._over(hold, claims[verdict.which], verdict.spent_nano, verdict.held_nano)
+        if verdict.kind == "rate":
             raise RateLimited(rates[verdict.which], verdict.what, verdict.wait_ms / 1000)
-        else:
-            self.holds.add(hold)
+        self.holds.add(hold)
 
     def require_limits(self) -> None:
         """Whether it is known which budgets there are, when the failure mode is closed.
@@ -177,15 +177,21 @@ class BudgetKeeper:
             ends: dict[tuple[str, datetime], datetime] = {}
             for record in records:
                 hold = self.holds.remove(record.id)
-                claims = self.limits.claims(record.scopes(), record.timestamp)
-                for claim in [*claims, *(hold.claims if hold else ())]:
+                claims = (
+                    self.limits.claims(record.scopes(), record.timestamp)
+                    if hold is None
+                    else hold.claims
+                )
+                for claim in claims:
                     key = (claim.budget.id, claim.period.start)
                     by_period.setdefault(key, []).append(record.id)
                     ends[key] = claim.period.end
             amounts: Mapping[tuple[str, datetime], int] = {
                 (row.budget_id, row.period_start): to_nano(row.spent_usd) for row in spent
             }
-            ends.update({(row.budget_id, row.period_start): row.period_end for row in spent})
+            for row in spent:
+                ends[row.budget_id, row.period_start] = row.period_end
+                self._told_spent[row.budget_id] = (row.period_start, row.spent_usd)
             for key, end in ends.items():
                 posting = _Posting(
                     posting_keys(*key),
@@ -201,13 +207,15 @@ class BudgetKeeper:
         # A group, so that one that fails ends the other before both begin again.
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._refresh_for_ever())
+            loops.create_task(self._tell_for_ever())
             loops.create_task(self._beat_for_ever())
+            loops.create_task(self._write_refusing_for_ever())
 
     async def forget(self, gateway_id: str) -> None:
         """A dead gateway's records are rows now: what it had written down holds nothing any more.
 
         Raises:
-            asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError: no answer.
+            `POSTGRES_GONE`: no answer.
         """
         await self._fallback.forget(gateway_id)
 
@@ -233,33 +241,45 @@ class BudgetKeeper:
             self._rest(error)
             return None
         except _SeedUnknown:
-            return None
+            return self._unknown(hold, "PostgreSQL does not say what was spent")
+        self._rest(_NeverSettles())
         return None
 
     async def _seed(self, claim: Claim) -> int:
         try:
             return to_nano(await current_spend(self._pool, claim.budget, claim.period))
-        except _POSTGRES_GONE as error:
+        except POSTGRES_GONE as error:
             _log.warning("budget_seed_unknown", reason=type(error).__name__)
             raise _SeedUnknown from None
 
-    async def _without_redis(self, hold: Hold) -> None:
+    async def _without_redis(self, hold: Hold) -> Verdict:
         no_room = self._local_rates.admit(hold.request_id, hold.rates, hold.tokens)
         if no_room is not None:
             raise RateLimited(hold.rates[no_room.which], no_room.what, no_room.wait_seconds)
         try:
             over = await self._fallback.admit(hold) if hold.claims else None
-        except _POSTGRES_GONE as error:
+        except LeftFallback:
+            self._local_rates.ended(hold.request_id, hold.rates, -hold.tokens)
+            return await self._ask_redis(hold) or self._unknown(hold, "Redis comes and goes")
+        except POSTGRES_GONE as error:
             _log.warning("budget_store_gone", reason=type(error).__name__)
-            if self._failure_mode == "closed":
-                self._local_rates.ended(hold.request_id, hold.rates, -hold.tokens)
-                raise BudgetUnavailable("neither Redis nor PostgreSQL answers") from None
-            over = None
+            return self._unknown(hold, "neither Redis nor PostgreSQL answers")
         if over is not None:
             self._local_rates.ended(hold.request_id, hold.rates, -hold.tokens)
-            claim, spent, held = over
-            raise BudgetExceeded(claim, spent, held, hold.amount_nano)
-        self.holds.add(hold)
+            raise self._over(hold, *over)
+        return ADMITTED
+
+    def _unknown(self, hold: Hold, reason: str) -> Verdict:
+        """What the failure mode says of a call whose budgets nobody knows."""
+        if self._failure_mode == "closed":
+            self._local_rates.ended(hold.request_id, hold.rates, -hold.tokens)
+            raise BudgetUnavailable(reason)
+        return ADMITTED
+
+    def _over(self, hold: Hold, claim: Claim, spent: int, held: int) -> BudgetExceeded:
+        refusal = BudgetExceeded(claim, spent, held, hold.amount_nano)
+        self._refusing.note(refusal)
+        return refusal
 
     async def _tell_all(self, epoch: str) -> None:
         async with self._telling:
@@ -274,11 +294,16 @@ class BudgetKeeper:
             return
         try:
             while self._unposted:
-                posting = self._unposted[0]
-                await self._scripts.post(
-                    posting.keys, posting.spent_nano, posting.expiry, posting.ids
+                # Many at once: waiting for each would take seconds where thousands have moved.
+                some = list(islice(self._unposted, _POSTS_AT_ONCE))
+                await asyncio.gather(
+                    *(
+                        self._scripts.post(one.keys, one.spent_nano, one.expiry, one.ids)
+                        for one in some
+                    )
                 )
-                self._unposted.popleft()
+                for _ in some:
+                    self._unposted.popleft()
         except _REDIS_GONE as error:
             self._rest(error)
 
@@ -286,24 +311,30 @@ class BudgetKeeper:
         while True:
             try:
                 await self.limits.refresh(self._pool)
-                await self._tell_spent()
                 if not self._was_gone and await self._fallback.others_without_redis():
                     self._rest(_OthersWithoutRedis())
-            except _POSTGRES_GONE as error:
+            except POSTGRES_GONE as error:
                 _log.warning("budgets_not_refreshed", reason=type(error).__name__)
             await asyncio.sleep(REFRESH_SECONDS)
 
+    async def _tell_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS)
+            await self._tell_spent()
+
     async def _tell_spent(self) -> None:
         """Tell Redis what was spent without a call's record, as when a price became known late."""
-        for budget, period_start, spent in self.limits.spent:
+        moved = []
+        for budget, period_start, spent in self.limits.take_moved():
             if self._told_spent.get(budget.id) == (period_start, spent):
                 continue
-            self._told_spent[budget.id] = (period_start, spent)
             try:
                 end = budget.period_at(period_start).end
             except InvalidInputError:
                 continue  # the limits say in the log that it is not usable
-            await self.posted((), [Posted(budget.id, period_start, end, spent)])
+            moved.append(Posted(budget.id, period_start, end, spent))
+        for at in range(0, len(moved), _POSTS_AT_ONCE):
+            await self.posted((), moved[at : at + _POSTS_AT_ONCE])
 
     async def _beat_for_ever(self) -> None:
         extended = time.monotonic()
@@ -327,6 +358,14 @@ class BudgetKeeper:
             except _REDIS_GONE as error:
                 self._rest(error)
 
+    async def _write_refusing_for_ever(self) -> None:
+        while True:
+            try:
+                await self._refusing.write(self._pool)
+            except POSTGRES_GONE as error:
+                _log.warning("refusing_budgets_not_written", reason=type(error).__name__)
+            await asyncio.sleep(WRITE_SECONDS)
+
     async def _extend(self, hold: Hold) -> None:
         async with self._telling:
             # It may have ended while others were told.
@@ -335,30 +374,36 @@ class BudgetKeeper:
 
     async def _can_return(self) -> bool:
         """Go back to Redis once it answers every gateway; until then, keep the books."""
-        answers = time.monotonic() >= self._resting_until and await self._redis_pings()
+        answers = await self._redis_hears()
         try:
-            await self._fallback.tell(redis_answers=answers)
-            if not answers or await self._fallback.others_without_redis():
+            ready = answers and self._fallback.others_had_time
+            await self._fallback.tell(redis_answers=ready)
+            if not ready or await self._fallback.others_without_redis():
                 return False
             # What Redis remembers may be old, and requests were admitted without it: a new epoch
             # makes every gateway tell its holds, and every counter be seeded from PostgreSQL.
-            await self._scripts.begin_epoch()
-            epoch = await self._scripts.epoch()
-            if epoch is None:
-                return False
-            await self._tell_all(epoch)
-            self._was_gone = False
+            async with self._fallback.standing_still():
+                await self._scripts.begin_epoch()
+                epoch = await self._scripts.epoch()
+                if epoch is None:
+                    return False
+                await self._tell_all(epoch)
+                self._was_gone = False
+                self._fallback.left()
             self._local_rates.clear()
             _log.info("redis_is_back", holds=len(self.holds))
             await self._fallback.leave()
-        except _POSTGRES_GONE as error:
+        except POSTGRES_GONE as error:
             _log.warning("budget_books_not_kept", reason=type(error).__name__)
             return False
         return True
 
-    async def _redis_pings(self) -> bool:
+    async def _redis_hears(self) -> bool:
+        """Whether Redis answers; one that is new hears what is held, for those who use it yet."""
         try:
-            await self._scripts.epoch()
+            epoch = await self._scripts.epoch()
+            if epoch is not None:
+                await self._tell_all(epoch)
         except _REDIS_GONE as error:
             self._rest(error)
             return False
@@ -369,8 +414,6 @@ class BudgetKeeper:
             _log.warning("redis_is_gone", reason=type(error).__name__)
             self._fallback.enter()
         self._was_gone = True
-        if not isinstance(error, _OthersWithoutRedis):
-            self._resting_until = time.monotonic() + REST_SECONDS
 
     def status(self) -> dict[str, Any]:
         """What `/readyz` says about budgets."""

@@ -1,6 +1,7 @@
 """Budgets and rate limits as this process knows them, at most half a second old."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -87,44 +88,87 @@ class Claim:
     period: Period
 
 
-class Limits:
-    """Hard budgets and rate limits by what they limit. `refresh` replaces all of them at once.
+# A mark says where the transactions stood. Rows that were written at it or later are those that an
+# earlier read may not have seen, whenever their transactions ended; times could not tell that.
+_STATE: Final = """
+SELECT pg_snapshot_xmin(pg_current_snapshot())::xid::text AS mark,
+       (SELECT count(*) FROM oco.budgets WHERE enabled AND enforcement = 'hard') AS budgets,
+       (SELECT count(*) FROM oco.rate_limits WHERE enabled) AS rates,
+       $1::text IS NULL OR EXISTS (
+           SELECT 1 FROM oco.rate_limits WHERE age(xmin) <= age($1::text::xid)) AS rates_changed
+"""
+_WRITTEN_SINCE: Final = (
+    f"SELECT {BUDGET_COLUMNS}, enabled FROM oco.budgets "  # noqa: S608
+    "WHERE $1::text IS NULL OR age(xmin) <= age($1::text::xid)"
+)
+_RATES: Final = f"SELECT {RATE_COLUMNS} FROM oco.rate_limits WHERE enabled"  # noqa: S608
+# So many rows are taken over before calls get their turn again.
+_ROWS_AT_ONCE: Final = 200
 
-    Attributes:
-        spent: what PostgreSQL says each budget has spent in the period that begins at a moment.
-    """
+Moved = tuple[Budget, datetime, Decimal]
+
+
+class Limits:
+    """Hard budgets and rate limits by what they limit. `refresh` reads what has changed."""
 
     def __init__(self) -> None:
         self._rates: dict[Scope, RateLimit] = {}
-        self.spent: list[tuple[Budget, datetime, Decimal]] = []
+        self._budgets: dict[str, Budget] = {}
         self._by_scope: dict[Scope, tuple[Budget, ...]] = {}
         self._newest: dict[str, Claim] = {}
+        self._moved: dict[str, Moved] = {}
+        self._mark: str | None = None
+        # What one reader has read must not be overtaken by what another read before it.
+        self._reading = asyncio.Lock()
         self.loaded = False
 
     async def refresh(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
-        """Read all that is enabled; an unusable budget is logged and refuses nothing."""
-        limits = await pool.fetch(f"SELECT {RATE_COLUMNS} FROM oco.rate_limits WHERE enabled")  # noqa: S608
-        rows = await pool.fetch(
-            f"SELECT {BUDGET_COLUMNS} FROM oco.budgets WHERE enabled AND enforcement = 'hard'"  # noqa: S608
-        )
-        self.replace(map(budget_from_row, rows), map(rate_limit_from_row, limits))
-        self.spent = [
-            (budget_from_row(row), row["period_start"], row["spent_usd"])
-            for row in rows
-            if row["period_start"] is not None
-        ]
+        """Read what was written since the last time; an unusable budget refuses nothing."""
+        async with self._reading:
+            state = await pool.fetchrow(_STATE, self._mark)
+            if state["rates_changed"] or state["rates"] != len(self._rates):
+                rows = await pool.fetch(_RATES)
+                limits = map(rate_limit_from_row, rows)
+                self._rates = {(limit.scope, limit.entity_id): limit for limit in limits}
+            await self._take(await pool.fetch(_WRITTEN_SINCE, self._mark))
+            if len(self._budgets) != state["budgets"]:
+                # Some were deleted: nothing else tells of that.
+                rows = await pool.fetch(_WRITTEN_SINCE, None)
+                for gone in self._budgets.keys() - {row["id"] for row in rows}:
+                    self._forget(self._budgets[gone])
+                await self._take(rows)
+            self._mark = state["mark"]
+            self.loaded = True
 
-    def replace(self, budgets: Iterable[Budget], limits: Iterable[RateLimit] = ()) -> None:
-        """Take these instead of the known ones."""
-        self._rates = {(limit.scope, limit.entity_id): limit for limit in limits}
-        by_scope: dict[Scope, tuple[Budget, ...]] = {}
-        for budget in budgets:
-            key = (budget.scope, budget.entity_id)
-            by_scope[key] = (*by_scope.get(key, ()), budget)
-        if by_scope != self._by_scope:
-            self._by_scope = by_scope
-            self._newest.clear()
-        self.loaded = True
+    def take_moved(self) -> list[Moved]:
+        """(budget, start of its period, spent) as PostgreSQL says, of all that was read anew."""
+        moved, self._moved = self._moved, {}
+        return list(moved.values())
+
+    async def _take(self, rows: "Sequence[asyncpg.Record]") -> None:
+        for index, row in enumerate(rows):
+            budget, known = budget_from_row(row), self._budgets.get(row["id"])
+            limits = row["enabled"] and budget.enforcement == "hard"
+            if known is not None and (known != budget or not limits):
+                self._forget(known)
+            if limits and self._budgets.get(budget.id) is None:
+                self._budgets[budget.id] = budget
+                key = (budget.scope, budget.entity_id)
+                self._by_scope[key] = (*self._by_scope.get(key, ()), budget)
+            if limits and row["period_start"] is not None:
+                self._moved[budget.id] = (budget, row["period_start"], row["spent_usd"])
+            if index % _ROWS_AT_ONCE == _ROWS_AT_ONCE - 1:
+                await asyncio.sleep(0)
+
+    def _forget(self, budget: Budget) -> None:
+        del self._budgets[budget.id]
+        self._newest.pop(budget.id, None)
+        key = (budget.scope, budget.entity_id)
+        left = tuple(other for other in self._by_scope[key] if other.id != budget.id)
+        if left:
+            self._by_scope[key] = left
+        else:
+            del self._by_scope[key]
 
     def claims(self, scopes: list[Scope], at: datetime) -> list[Claim]:
         """Every hard budget that limits a request, in a fixed order."""

@@ -14,6 +14,8 @@ from oco_warehouse.errors import InvalidInputError
 
 CALENDAR_PERIODS: Final = ("day", "week", "month", "quarter", "year")
 PERIODS: Final = (*CALENDAR_PERIODS, "rolling")
+# Files beside the zones of some machines: what they say, or whether they are there, differs.
+_OF_THE_MACHINE: Final = frozenset({"localtime", "posixrules", "posix", "right"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,19 @@ def zone(name: str) -> ZoneInfo:
         raise InvalidInputError(
             f"{name!r} is not an IANA time zone such as Europe/Berlin"
         ) from None
+
+
+def check_zone(name: str) -> None:
+    """Whether a zone says the same on every machine.
+
+    Raises:
+        InvalidInputError: when it does not, or there is none of that name.
+    """
+    if name.partition("/")[0] in _OF_THE_MACHINE:
+        raise InvalidInputError(
+            f"{name!r} depends on the machine: name a time zone such as Europe/Berlin"
+        )
+    zone(name)
 
 
 def period_at(

@@ -22,8 +22,9 @@ TIMEOUT_SECONDS: Final = 0.5
 RESERVATION_MS: Final = 60_000
 # What was spent stays held until its row is written, however long PostgreSQL is away.
 SETTLED_MS: Final = 24 * 3600 * 1000
-# A Redis without memory admits nobody for as long as every gateway needs to tell what it holds.
-GRACE_MS: Final = 600
+# A Redis without memory admits nobody for as long as every gateway needs to tell what it holds. One
+# that stands still for longer than that at this very moment is not waited for.
+GRACE_MS: Final = 1000
 _KEPT_AFTER_PERIOD: Final = timedelta(days=2)
 _NO_LIMIT: Final = -1
 # Periods of budgets whose keys are made once instead of twice a call.
@@ -53,7 +54,7 @@ class Verdict:
     what: str = ""
 
 
-_OK: Final = Verdict("ok")
+ADMITTED: Final = Verdict("ok")
 
 
 class _Script:
@@ -125,7 +126,7 @@ class Scripts:
                 arguments.append(_NO_LIMIT if most is None else most)
         kind, *rest = await self._admission.run(keys, arguments)
         if kind == "ok":
-            return _OK
+            return ADMITTED
         if kind == "epoch":
             self._next_epoch = uuid.uuid4().hex  # the last one may be in use now
             return Verdict(kind, epoch=rest[0])

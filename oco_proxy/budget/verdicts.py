@@ -21,6 +21,11 @@ class BudgetExceeded(OpenCloudOpsError):
         self.wanted_usd = from_nano(wanted_nano)
         super().__init__(f"the budget of {self.budget.scope} {self.budget.entity_id} is used up")
 
+    @property
+    def passes_later(self) -> bool:
+        """Whether only calls under way stand in the way: when they end, there may be room."""
+        return self.spent_usd + self.wanted_usd <= from_nano(self.budget.limit_nano)
+
 
 class RateLimited(OpenCloudOpsError):
     """A rate limit has no room for a request now.

@@ -214,6 +214,7 @@ class Spool:
                 "set it to a folder that the gateway owns"
             ) from None
         self._size = 0
+        self._has_checkpoint = False
         self._unsynced = False
         self._waiting: deque[bytes] = deque()
         self.pending_bytes = 0
@@ -252,6 +253,10 @@ class Spool:
                 _log.critical("spool_record_lost")
 
     def _write(self, line: bytes) -> None:
+        if not self._has_checkpoint:
+            # Records may take the whole disk: without a checkpoint they could never leave it.
+            self.folder.advance(Position(self._segment, 0))
+            self._has_checkpoint = True
         if self._size >= SEGMENT_BYTES:
             os.fsync(self._file)
             os.close(self._file)

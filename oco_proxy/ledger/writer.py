@@ -14,16 +14,16 @@ from oco_proxy.budget.admission import BudgetKeeper
 from oco_proxy.budget.verdicts import Posted
 from oco_proxy.ledger.batch import BAD_ROW, write_batch
 from oco_proxy.ledger.spool import FSYNC_SECONDS, Spool, SpoolFolder, encode
+from oco_warehouse.database import POSTGRES_GONE
 from oco_warehouse.records import RequestRecord
 
 _log = structlog.get_logger(__name__)
 
 BATCH_ROWS: Final = 1000
-IDLE_SECONDS: Final = 0.05
+IDLE_SECONDS: Final = 0.1
 ORPHAN_SECONDS: Final = 5.0
 FIRST_RETRY_SECONDS: Final = 0.2
 LAST_RETRY_SECONDS: Final = 5.0
-_GONE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
 class LedgerWriter:
@@ -102,7 +102,7 @@ class LedgerWriter:
                 posted = await self._write_once(records)
             except BAD_ROW as error:
                 posted = await self._write_halves(records, error)
-            except _GONE as error:
+            except POSTGRES_GONE as error:
                 if self.failing_since is None:
                     self.failing_since = time.monotonic()
                     _log.warning("ledger_waits", reason=type(error).__name__)

@@ -11,6 +11,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
 from oco_proxy.middleware.requests import request_id_of
+from oco_warehouse.database import POSTGRES_GONE
 from oco_warehouse.errors import (
     ConflictError,
     InvalidInputError,
@@ -88,9 +89,7 @@ def to_problem(request: Request[Any, Any, Any], error: Exception) -> Response[by
     elif isinstance(error, (asyncpg.CharacterNotInRepertoireError, UnicodeDecodeError)):
         status, code = 400, "invalid_input"
         detail = "The request has a text that is not UTF-8 or contains a NUL character."
-    elif isinstance(error, (asyncpg.InterfaceError, OSError, TimeoutError)) or (
-        isinstance(error, asyncpg.PostgresError) and _is_outage(error)
-    ):
+    elif isinstance(error, POSTGRES_GONE) and _is_outage(error):
         status, code = 503, "warehouse_unreachable"
         detail = "PostgreSQL does not answer; try again shortly."
         headers["Retry-After"] = "2"
@@ -127,7 +126,9 @@ def _said(error: dict[str, str]) -> dict[str, str]:
     return error
 
 
-def _is_outage(error: asyncpg.PostgresError) -> bool:
+def _is_outage(error: Exception) -> bool:
+    if not isinstance(error, asyncpg.PostgresError):
+        return True
     # Classes 08, 53 and 57: connection failures, no resources left, the server shuts down.
     return (error.sqlstate or "")[:2] in {"08", "53", "57"}
 

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import asyncpg
 import structlog
 
+from oco_warehouse.database import POSTGRES_GONE
 from oco_warehouse.records import Identity
 from oco_warehouse.tokens import Role, hash_token
 
@@ -25,7 +26,6 @@ STALE_SECONDS: Final = 3600.0
 ASK_SECONDS: Final = 2.0
 REST_SECONDS: Final = 1.0
 _MAX_REMEMBERED: Final = 10_000
-_GONE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 _READ: Final = """
 SELECT id::text AS id, name, role, agent_id, team_id, user_id, org_id, expires_at
 FROM oco.api_tokens
@@ -66,7 +66,7 @@ class TokenBook:
         """The token of a secret; None when it is not (or no longer) valid.
 
         Raises:
-            asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError: when PostgreSQL
+            `POSTGRES_GONE`: when PostgreSQL
                 does not answer and the token is not known from before.
         """
         digest = hash_token(secret)
@@ -79,7 +79,7 @@ class TokenBook:
             return last.token
         try:
             token = await self._read(digest)
-        except _GONE as error:
+        except POSTGRES_GONE as error:
             if last is None:
                 raise
             self._resting_until = time.monotonic() + REST_SECONDS

@@ -4,9 +4,9 @@
 thinking is inside `output_tokens`. A stream begins with first counts, and each `message_delta` says
 them anew: what is present overwrites, what is absent stays.
 
-Counting tokens, listing models and keeping files are free. Making a message batch is not: what it
-will cost is known only when its results come, so its row is unpriced, and a caller with a hard
-budget is refused.
+Counting tokens, listing models and keeping files are free, and so is describing agents. Making a
+message batch is not: what it will cost is known only when its results come, so its row is unpriced,
+and a caller with a hard budget is refused.
 """
 
 from typing import Annotated, Final, TypeVar
@@ -14,6 +14,7 @@ from typing import Annotated, Final, TypeVar
 import msgspec
 
 from oco_proxy.proxy.metering import KeptBody, Metered
+from oco_proxy.proxy.pictures import empty_data_members, size_of
 from oco_proxy.proxy.request_body import (
     MAX_CONTEXT_TOKENS,
     MAX_OUTPUT_TOKENS,
@@ -23,28 +24,53 @@ from oco_proxy.proxy.request_body import (
     decode_request,
 )
 from oco_proxy.proxy.sse import EventSplitter, event_data
+from oco_proxy.proxy.tools import NO_TOOLS, anthropic_tool, code_is_free
 from oco_warehouse.errors import InvalidInputError
 from oco_warehouse.pricing import Usage
 
 _T = TypeVar("_T")
 
 METERED: Final = frozenset({"messages"})
+# Of managed agents what runs is billed: sessions, dreams, and deployments, which make sessions.
 UNBILLED: Final = frozenset(
-    {"files", "messages.batches.cancel", "messages.count_tokens", "models", "skills"}
+    {
+        "agents",
+        "dreams.archive",
+        "dreams.cancel",
+        "environments",
+        "files",
+        "memory_stores",
+        "messages.batches.cancel",
+        "messages.count_tokens",
+        "organizations",
+        "sessions.archive",
+        "skills",
+        "user_profiles",
+        "vaults",
+    }
 )
 
 # Tools that the caller runs itself: these and those without a type.
 _CLIENT_TOOLS: Final = ("bash_", "computer_", "custom", "memory_", "text_editor_")
-# System prompts that Anthropic adds for tools and thinking; the largest documented one is 735.
+# System prompts that Anthropic adds for tools and thinking, and for each tool that it defined
+# itself; the largest documented one is 735.
 _TEMPLATE_TOKENS: Final = 1000
 # A delta's own JSON around its text, and the bytes of a token of running text.
 _DELTA_BYTES: Final = 32
 _BYTES_PER_TOKEN: Final = 4
+# Parts inside parts: the document in the page in the result of a fetch.
+_MAX_DEPTH: Final = 4
 _SEARCH: Final = "web_search"
+_CODE: Final = "code_execution"
 # Iterations whose tokens are outside the totals and cost what this model costs.
 _COMPACTION: Final = "compaction"
-# Another model's work, outside the totals: what it costs cannot be told from here.
-_ADVISOR: Final = "advisor_message"
+_FALLBACK: Final = "fallback_message"
+# Another model's work: what it costs cannot be told from here.
+_OTHERS: Final = frozenset({"advisor_message", _FALLBACK})
+_ADVISOR_TOOL: Final = "advisor_"
+# Where a call runs when no region was asked for, which is what the prices are for.
+_ANYWHERE: Final = frozenset({None, "", "global", "not_available"})
+_ORDINARY_SPEED: Final = frozenset({None, "standard"})
 _ABSENT: Final = msgspec.Raw()
 _NOTHING: Final = frozenset({b"", b"null"})
 
@@ -64,6 +90,7 @@ class _ServerTools(msgspec.Struct):
 
 class _Iteration(msgspec.Struct):
     type: str | None = None
+    model: str | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
@@ -82,6 +109,7 @@ class _Usage(msgspec.Struct):
     iterations: list[_Iteration] | None = None
     service_tier: str | None = None
     speed: str | None = None
+    inference_geo: str | None = None
 
 
 class _Message(msgspec.Struct):
@@ -100,8 +128,8 @@ class _Event(msgspec.Struct):
     delta: msgspec.Raw = _ABSENT
 
 
-_MESSAGE: Final = msgspec.json.Decoder(_Message)
-_EVENT: Final = msgspec.json.Decoder(_Event)
+_MESSAGE: Final = msgspec.json.Decoder(_Message, strict=False)
+_EVENT: Final = msgspec.json.Decoder(_Event, strict=False)
 _STOP: Final = msgspec.json.Decoder(_StopReason)
 
 
@@ -143,13 +171,20 @@ def _parts(counts: _Usage | _Iteration) -> tuple[int, ...]:
     return plain, read, total, min(long, total)
 
 
-def _tier(usage: _Usage) -> str | None:
-    """The tier that served; the fast mode has a price of its own, so it counts as a tier."""
-    return usage.speed if usage.speed not in {None, "standard"} else usage.service_tier
+def _tier(usage: "_Usage | _Request") -> str | None:
+    """The tier that served; a fast mode or a region has a price of its own: it counts as a tier."""
+    if usage.speed not in _ORDINARY_SPEED:
+        return usage.speed
+    return usage.service_tier if usage.inference_geo in _ANYWHERE else usage.inference_geo
 
 
 def _is_whole(usage: _Usage) -> bool:
-    return not any(iteration.type == _ADVISOR for iteration in usage.iterations or ())
+    """Whether the counts say all that was billed, at prices that one tier names."""
+    if usage.speed not in _ORDINARY_SPEED and usage.inference_geo not in _ANYWHERE:
+        return False
+    iterations = usage.iterations or ()
+    models = {one.model for one in iterations if one.model}
+    return len(models) <= 1 and not any(one.type in _OTHERS for one in iterations)
 
 
 class BodyMeter:
@@ -168,13 +203,16 @@ class BodyMeter:
         message = _decode(_MESSAGE, self._kept.take())
         if message is None:
             return Metered()
-        usage = message.usage or _Usage()
+        said = message.usage or _Usage()
+        usage, whole = to_usage(said), _is_whole(said)
         return Metered(
-            usage=to_usage(usage),
+            usage=usage,
             model=message.model,
-            service_tier=_tier(usage),
+            service_tier=_tier(said),
             complete=True,
-            usage_is_final=_is_whole(usage),
+            usage_is_final=whole,
+            # What is said of a part is better than what the size tells of it.
+            estimable=whole or usage is None,
         )
 
 
@@ -197,13 +235,15 @@ class StreamMeter:
     def finish(self) -> Metered:
         """What the stream has said."""
         self._read(event_data(self._events.finish()))
+        usage, whole = to_usage(self._counts), _is_whole(self._counts)
         return Metered(
-            usage=to_usage(self._counts),
+            usage=usage,
             model=self._model,
             service_tier=_tier(self._counts),
             output_events=self._output,
             complete=self.ended,
-            usage_is_final=self._stopped and _is_whole(self._counts),
+            usage_is_final=self._stopped and whole,
+            estimable=whole or not self._stopped or usage is None,
         )
 
     def _read(self, data: bytes) -> None:
@@ -228,6 +268,9 @@ class StreamMeter:
             value = getattr(usage, name)
             if value is not None:
                 setattr(self._counts, name, value)
+        for one in (usage.iterations if usage is not None else None) or ():
+            if one.type == _FALLBACK and one.model:
+                self._model = one.model  # the stream began with another one
 
 
 def _decode(decoder: msgspec.json.Decoder[_T], data: bytes) -> _T | None:
@@ -240,15 +283,6 @@ def _decode(decoder: msgspec.json.Decoder[_T], data: bytes) -> _T | None:
 class _Source(msgspec.Struct):
     type: str | None = None
     data: msgspec.Raw = _ABSENT
-
-
-class _Part(msgspec.Struct):
-    type: str | None = None
-    source: _Source | None = None
-    content: msgspec.Raw = _ABSENT
-
-
-class _Turn(msgspec.Struct):
     content: msgspec.Raw = _ABSENT
 
 
@@ -257,74 +291,116 @@ class _Tool(msgspec.Struct):
     max_uses: Annotated[int, msgspec.Meta(ge=0, le=10_000)] | None = None
 
 
+class _Part(msgspec.Struct):
+    type: str | None = None
+    source: msgspec.Raw = _ABSENT
+    content: msgspec.Raw = _ABSENT
+    tool: msgspec.Raw = _ABSENT
+
+
+class _Turn(msgspec.Struct):
+    content: msgspec.Raw = _ABSENT
+
+
+class _Addition(msgspec.Struct):
+    definition: _Tool | None = None
+
+
 class _Request(msgspec.Struct):
     model: str = ""
     stream: bool | None = None
     max_tokens: Annotated[int, msgspec.Meta(le=MAX_OUTPUT_TOKENS)] | None = None
     service_tier: str | None = None
     speed: str | None = None
+    inference_geo: str | None = None
     tools: list[_Tool] | None = None
     mcp_servers: msgspec.Raw = _ABSENT
     container: msgspec.Raw = _ABSENT
     context_management: msgspec.Raw = _ABSENT
+    thread: msgspec.Raw = _ABSENT
+    fallbacks: msgspec.Raw = _ABSENT
     messages: msgspec.Raw = _ABSENT
     system: msgspec.Raw = _ABSENT
 
 
-_REQUEST: Final = msgspec.json.Decoder(_Request)
+_REQUEST: Final = msgspec.json.Decoder(_Request, strict=False)
 _TURNS: Final = msgspec.json.Decoder(list[_Turn])
 _PARTS: Final = msgspec.json.Decoder(list[_Part])
+_PART: Final = msgspec.json.Decoder(_Part)
+_SOURCE: Final = msgspec.json.Decoder(_Source)
+_NO_SOURCE: Final = _Source()
+_ADDITION: Final = msgspec.json.Decoder(_Addition)
 
 
-def read_shape(path: str, body: bytes, image_token_bound: int) -> RequestShape:
+def read_shape(
+    path: str, body: bytes, image_token_bound: int, content_type: str = ""
+) -> RequestShape:
     """Read the shape of a request for a message.
 
     Raises:
         InvalidInputError: when the body is not a JSON object of the expected shape.
     """
-    del path
-    fields = decode_request(_REQUEST, body)
+    del path, content_type
+    size = len(body)
+    fields = decode_request(_REQUEST, empty_data_members(body))
     if not fields.model:
         raise InvalidInputError("the request body names no model")
-    served = [
-        tool
-        for tool in fields.tools or ()
-        if tool.type is not None and not tool.type.startswith(_CLIENT_TOOLS)
-    ]
     media = _Media()
     media.read(fields.messages)
+    typed = [tool for tool in (*(fields.tools or ()), *media.tools) if tool.type is not None]
+    served = [tool for tool in typed if not (tool.type or "").startswith(_CLIENT_TOOLS)]
     adds_input = (
         bool(served)
         or media.stored
         or any(
             bytes(part) not in _NOTHING
-            for part in (fields.mcp_servers, fields.container, fields.context_management)
+            for part in (
+                fields.mcp_servers,
+                fields.container,
+                fields.context_management,
+                fields.thread,
+            )
         )
     )
-    bound = len(body) - media.embedded + _TEMPLATE_TOKENS + media.images * image_token_bound
+    bound = size - media.embedded + media.images * image_token_bound
+    bound += _TEMPLATE_TOKENS * (1 + len(typed))
     if adds_input:
         bound = max(bound, STORED_INPUT_TOKENS)
-    tier = fields.speed if fields.speed not in {None, "standard"} else fields.service_tier
+    tier, limit = _tier(fields), fields.max_tokens
+    billed = [tool for tool in served if anthropic_tool(tool.type) is not None]
+    if any(code_is_free(tool.type) for tool in served):
+        billed = [tool for tool in billed if anthropic_tool(tool.type) != _CODE]
     return RequestShape(
         model=fields.model,
         stream=bool(fields.stream),
         wants_usage=True,
         has_stream_options=False,
-        output_limit=None if fields.max_tokens is None else max(0, fields.max_tokens),
+        output_limit=limit if limit is not None and limit >= 0 else None,
         choices=1,
         service_tier="standard" if tier == "standard_only" else tier,
         input_bound=min(MAX_CONTEXT_TOKENS, bound),
-        tool_uses=sum(TOOL_USES if tool.max_uses is None else tool.max_uses for tool in served),
+        tool_uses=sum(TOOL_USES if tool.max_uses is None else tool.max_uses for tool in billed),
+        tools=frozenset(anthropic_tool(tool.type) or "" for tool in billed) if billed else NO_TOOLS,
+        unmeasured=_unmeasured(fields, served),
     )
 
 
+def _unmeasured(fields: _Request, served: list[_Tool]) -> str:
+    """Another model may answer, or help, at a price that is not this model's."""
+    if bytes(fields.fallbacks) not in _NOTHING:
+        return "a fallback model"
+    advised = any((tool.type or "").startswith(_ADVISOR_TOOL) for tool in served)
+    return "the advisor's model" if advised else ""
+
+
 class _Media:
-    """Images, and documents that say more than their bytes."""
+    """Images, documents that say more than their bytes, and tools that a turn adds."""
 
     def __init__(self) -> None:
         self.images = 0
         self.embedded = 0
         self.stored = False
+        self.tools: list[_Tool] = []
 
     def read(self, messages: msgspec.Raw) -> None:
         turns = _decode(_TURNS, bytes(messages))
@@ -332,18 +408,34 @@ class _Media:
             self._parts(turn.content, 0)
 
     def _parts(self, content: msgspec.Raw, depth: int) -> None:
-        if memoryview(content)[:1].tobytes() != b"[":
+        start = memoryview(content)[:1].tobytes()
+        if depth > _MAX_DEPTH or start not in {b"[", b"{"}:
             return
-        for part in _decode(_PARTS, bytes(content)) or ():
-            kind = part.source.type if part.source is not None else None
-            if part.type == "image" and part.source is not None:
+        one = _decode(_PART, bytes(content)) if start == b"{" else None
+        parts = [one] if one is not None else _decode(_PARTS, bytes(content))
+        # What cannot be read may be anything.
+        self.stored = self.stored or parts is None
+        for part in parts or ():
+            if part.type == "text":
+                continue
+            # That of a search result is a text.
+            given = memoryview(part.source)[:1].tobytes() == b"{"
+            source = (_decode(_SOURCE, bytes(part.source)) if given else None) or _NO_SOURCE
+            kind = source.type
+            if part.type == "image":
                 self.images += 1
                 if kind == "base64":
-                    self.embedded += memoryview(part.source.data).nbytes
+                    self.embedded += size_of(bytes(source.data))
+            elif part.type == "tool_addition":
+                added = _decode(_ADDITION, bytes(part.tool))
+                if added is not None and added.definition is not None:
+                    self.tools.append(added.definition)
             elif part.type == "container_upload" or (
                 part.type == "document" and kind not in {"text", "content"}
             ):
                 # A compressed or stored document can fill a context window.
                 self.stored = True
-            elif depth == 0:
-                self._parts(part.content, 1)  # a tool's result has parts of its own
+            else:
+                # A tool's result has parts of its own, and so has a document that is made of them.
+                self._parts(part.content, depth + 1)
+                self._parts(source.content, depth + 1)

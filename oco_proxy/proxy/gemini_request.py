@@ -3,11 +3,13 @@
 The API takes every member in camel case and in snake case; both are read alike.
 """
 
+import re
 from typing import Annotated, Any, Final
 
 import msgspec
 
-from oco_proxy.proxy.gemini import endpoint_of, model_of
+from oco_proxy.proxy.gemini import endpoint_of, model_of, tier_name
+from oco_proxy.proxy.pictures import empty_data_members, size_of
 from oco_proxy.proxy.request_body import (
     MAX_CHOICES,
     MAX_CONTEXT_TOKENS,
@@ -18,6 +20,7 @@ from oco_proxy.proxy.request_body import (
     RequestShape,
     decode_request,
 )
+from oco_proxy.proxy.tools import NO_TOOLS, gemini_tool
 from oco_warehouse.errors import InvalidInputError
 
 _Members = dict[str, msgspec.Raw]
@@ -28,6 +31,7 @@ _EMBEDDINGS: Final = frozenset({"embedContent", "batchEmbedContents"})
 _CLIENT_TOOLS: Final = frozenset({"functiondeclarations", "computeruse"})
 _NOTHING: Final = frozenset({b"", b"null"})
 _ABSENT: Final = msgspec.Raw()
+_PICTURES: Final = re.compile(rb"image_?search", re.IGNORECASE)
 
 _MEMBERS: Final = msgspec.json.Decoder(_Members)
 _LIST: Final = msgspec.json.Decoder(list[_Members])
@@ -41,33 +45,40 @@ _CHOICES: Final = msgspec.json.Decoder(
 )
 
 
-def read_shape(path: str, body: bytes, image_token_bound: int) -> RequestShape:
+def read_shape(
+    path: str, body: bytes, image_token_bound: int, content_type: str = ""
+) -> RequestShape:
     """Read the shape of a request: the model and the stream from its path, the rest from its body.
 
     Raises:
         InvalidInputError: when the body is not a JSON object of the expected shape.
     """
+    del content_type
     endpoint, model = endpoint_of(path), model_of(path)
     if not model:
         raise InvalidInputError("the address names no model")
-    request = _members(body)
+    request = _members(empty_data_members(body))
     config = _members(bytes(request.get("generationconfig", _ABSENT)))
     limit = _value(_TOKENS, config, "maxoutputtokens")
+    tier = _value(_TEXT, request, "servicetier")
     choices = max(1, _value(_CHOICES, config, "candidatecount") or 1)
     media = _Media()
     for name in ("contents", "content", "systeminstruction"):
         media.read(request.get(name, _ABSENT))
-    tools = [
-        name
+    for one in _list(request.get("requests", _ABSENT)) if endpoint in _EMBEDDINGS else ():
+        media.read(_plain_names(one).get("content", _ABSENT))
+    tools = {
+        _plain(name): value
         for group in _list(request.get("tools", _ABSENT))
         for name, value in group.items()
         if bytes(value) not in _NOTHING
-    ]
-    runs_tools = not _CLIENT_TOOLS.issuperset(map(_plain, tools))
+    }
+    runs_tools = not _CLIENT_TOOLS.issuperset(tools)
+    billed = _billed_tools(tools) if runs_tools else NO_TOOLS
     bound = len(body) - media.embedded + TEMPLATE_TOKENS + media.images * image_token_bound
     if runs_tools or media.stored or _given(request, "cachedcontent"):
         bound = max(bound, STORED_INPUT_TOKENS)
-    output_limit = None if limit is None else max(0, limit) * choices
+    output_limit = None if limit is None or limit < 0 else limit * choices
     return RequestShape(
         model=model,
         stream=endpoint.startswith("stream"),
@@ -75,10 +86,19 @@ def read_shape(path: str, body: bytes, image_token_bound: int) -> RequestShape:
         has_stream_options=False,
         output_limit=0 if endpoint in _EMBEDDINGS else output_limit,
         choices=choices,
-        service_tier=_value(_TEXT, request, "servicetier"),
+        service_tier=None if tier is None else tier_name(tier),
         input_bound=min(MAX_CONTEXT_TOKENS, bound),
-        tool_uses=TOOL_USES if runs_tools else 0,
+        tool_uses=TOOL_USES if billed else 0,
+        tools=billed,
     )
+
+
+def _billed_tools(tools: _Members) -> frozenset[str]:
+    billed = {name for kind in tools if (name := gemini_tool(kind)) is not None}
+    # A search finds pictures only where it is asked to.
+    if _PICTURES.search(bytes(tools.get("googlesearch", _ABSENT))):
+        billed.add("image_search")
+    return frozenset(billed)
 
 
 class _Media:
@@ -99,13 +119,17 @@ class _Media:
 
     def _part(self, part: _Members) -> None:
         self.stored = self.stored or _given(part, "filedata")
+        if _given(part, "functionresponse"):
+            # What a function answers may have media beside it.
+            for one in _list(_members(bytes(part["functionresponse"])).get("parts", _ABSENT)):
+                self._part(_plain_names(one))
         if not _given(part, "inlinedata"):
             return
         data = _members(bytes(part["inlinedata"]))
         kind = (_value(_TEXT, data, "mimetype") or "").partition("/")[0].lower()
         if kind == "image":
             self.images += 1
-            self.embedded += memoryview(data.get("data", _ABSENT)).nbytes
+            self.embedded += size_of(bytes(data.get("data", _ABSENT)))
         elif kind not in {"audio", "text"}:
             # A video of a still, or a document, says more than its bytes do.
             self.stored = True

@@ -1,4 +1,7 @@
-"""Which headers pass: all of them, except those that belong to one hop or to the gateway."""
+"""Which headers pass: all of them, except those that belong to one hop or to the gateway.
+
+Their names are in lower case here, as the server and the client beside it deliver them.
+"""
 
 from typing import Final
 
@@ -24,6 +27,8 @@ _OURS: Final = frozenset(
 )
 # Host and length are said anew; the body is here already, so there is nothing left to expect.
 _REWRITTEN: Final = frozenset({b"host", b"content-length", b"expect"})
+# What a Connection header nearly always says.
+_NAMES_NOTHING: Final = frozenset({b"keep-alive", b"close"})
 REQUEST_ID: Final = b"x-oco-request-id"
 ROUTED_MODEL: Final = b"x-oco-routed-model"
 
@@ -57,20 +62,30 @@ def for_client(headers: RawHeaders, *, without: frozenset[bytes]) -> RawHeaders:
 
 
 def _without(headers: RawHeaders, dropped: frozenset[bytes]) -> RawHeaders:
-    lowered = [(name.lower(), value) for name, value in headers]
-    named = [value for name, value in lowered if name == b"connection"]
-    if named:
-        # A Connection header names further headers of this one hop.
-        dropped |= {word.strip().lower() for value in named for word in value.split(b",")}
-    return [pair for pair in lowered if pair[0] not in dropped]
+    for name, value in headers:
+        if name == b"connection" and value not in _NAMES_NOTHING:
+            # A Connection header names further headers of this one hop.
+            dropped |= {word.strip().lower() for word in value.split(b",")}
+    return [pair for pair in headers if pair[0] not in dropped]
 
 
 class Fields:
     """Headers by their names; of several with one name, the first."""
 
     def __init__(self, headers: RawHeaders) -> None:
-        self._values = {name.lower(): value for name, value in reversed(headers)}
+        self._values = dict(reversed(headers))
 
     def get(self, name: bytes) -> str:
         """The value of a header; empty when it is absent."""
-        return self._values.get(name, b"").decode("latin-1")
+        value = self._values.get(name)
+        return "" if value is None else value.decode("latin-1")
+
+    def text(self, name: bytes) -> str:
+        """A value that people wrote: UTF-8, as the API has it, or Latin-1 where it is none."""
+        value = self._values.get(name)
+        if value is None:
+            return ""
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return value.decode("latin-1")

@@ -17,6 +17,8 @@ MAX_HEAD_BYTES: Final = 256 * 1024
 # Above this a body is written in pieces, so that one upload does not hold up everyone else.
 PIECE_BYTES: Final = 256 * 1024
 _NO_BODY: Final = frozenset({204, 304})
+# What tells where a body ends.
+_LENGTHS: Final = frozenset({b"content-length", b"transfer-encoding"})
 _SWITCHING_PROTOCOLS: Final = 101
 
 
@@ -33,7 +35,8 @@ class Connection(asyncio.Protocol):
 
     Attributes:
         status: of the answer, once `exchange` has returned.
-        headers: of the answer, as they came.
+        reason: its phrase, as the provider words it.
+        headers: of the answer, in their order, names in lower case.
         complete: the answer was received to its end.
         reusable: complete, and both sides keep the connection.
         answering: at least one byte of the answer came.
@@ -52,10 +55,10 @@ class Connection(asyncio.Protocol):
         self.idle_since = 0.0
         self._last_activity = 0.0
         self._in_exchange = False
+        self._parser: Any = httptools.HttpResponseParser(self)
         self._begin()
 
     def _begin(self) -> None:
-        self._parser: Any = httptools.HttpResponseParser(self)
         self._head: asyncio.Future[None] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._fragments: deque[bytes] = deque()
@@ -68,6 +71,7 @@ class Connection(asyncio.Protocol):
         self._ends_with_connection = False
         self._failure: Exception | None = None
         self.status = 0
+        self.reason = b""
         self.headers: list[tuple[bytes, bytes]] = []
         self.complete = False
         self.reusable = False
@@ -134,8 +138,8 @@ class Connection(asyncio.Protocol):
 
     def rest(self) -> None:
         """The exchange is over and the connection may carry another one."""
+        # The timer runs on: most connections are used again before it is due.
         self._in_exchange = False
-        self._stop_timer()
 
     def close(self) -> None:
         """End the connection at once."""
@@ -190,6 +194,13 @@ class Connection(asyncio.Protocol):
         if self.complete:
             raise ValueError("a second answer to one request")
 
+    def on_status(self, phrase: bytes) -> None:
+        """The reason phrase, or a part of it."""
+        self._head_bytes += len(phrase)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise ValueError("the head is too large")
+        self.reason += phrase
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header, or one trailer after the body."""
         if self._in_body:
@@ -197,7 +208,7 @@ class Connection(asyncio.Protocol):
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > MAX_HEAD_BYTES:
             raise ValueError("the head is too large")
-        self.headers.append((name, value))
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """The head of the answer, or of an interim one (1xx)."""
@@ -208,11 +219,8 @@ class Connection(asyncio.Protocol):
             return
         self.status = status
         self._in_body = True
-        names = {name.lower() for name, _ in self.headers}
-        self._ends_with_connection = (
-            status not in _NO_BODY
-            and b"content-length" not in names
-            and b"transfer-encoding" not in names
+        self._ends_with_connection = status not in _NO_BODY and not any(
+            name in _LENGTHS for name, _ in self.headers
         )
         if self._is_head_request:
             # llhttp would wait for the body that the headers announce.
@@ -232,7 +240,8 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """The answer, or an interim one, is complete."""
         if not self._in_body:
-            self.headers = []  # those of a 1xx; the answer is still to come
+            # Those of a 1xx; the answer is still to come.
+            self.headers, self.reason = [], b""
             self._head_bytes = 0
             return
         self._finish(reusable=self._sent_all and bool(self._parser.should_keep_alive()))
@@ -271,6 +280,8 @@ class Connection(asyncio.Protocol):
 
     def _check_silence(self) -> None:
         self._timer = None
+        if not self._in_exchange:
+            return
         now = self._loop.time()
         left = self._last_activity + self._silence - now
         if self._paused:

@@ -14,7 +14,9 @@ import structlog
 
 from oco_proxy.middleware.tokens import TokenBook
 from oco_proxy.proxy.headers import Fields
+from oco_warehouse.database import POSTGRES_GONE
 from oco_warehouse.errors import InvalidInputError
+from oco_warehouse.names import is_visible, one_spelling
 from oco_warehouse.records import Identity
 
 _log = structlog.get_logger(__name__)
@@ -22,11 +24,10 @@ _log = structlog.get_logger(__name__)
 REFRESH_SECONDS: Final = 2.0
 MAX_ID_LENGTH: Final = 200
 MAX_TAGS: Final = 20
-_GONE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
 class InvalidToken(InvalidInputError):
-    """The X-OCO-Token is not valid."""
+    """The X-OCO-Token is not valid, or there is none where one is needed."""
 
 
 class Directory:
@@ -42,16 +43,16 @@ class Directory:
         agents = await pool.fetch("SELECT id, team_id FROM oco.agents")
         teams = await pool.fetch("SELECT id, org_id FROM oco.teams")
         users = await pool.fetch("SELECT id, org_id FROM oco.users WHERE org_id IS NOT NULL")
-        self._team_of_agent = {row["id"]: row["team_id"] for row in agents}
-        self._org_of_team = {row["id"]: row["org_id"] for row in teams}
-        self._org_of_user = {row["id"]: row["org_id"] for row in users}
+        self._team_of_agent = _by_id(agents, "team_id")
+        self._org_of_team = _by_id(teams, "org_id")
+        self._org_of_user = _by_id(users, "org_id")
 
     async def run(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         """Refresh until cancelled."""
         while True:
             try:
                 await self.refresh(pool)
-            except _GONE as error:
+            except POSTGRES_GONE as error:
                 _log.warning("directory_not_refreshed", reason=type(error).__name__)
             await asyncio.sleep(REFRESH_SECONDS)
 
@@ -70,13 +71,15 @@ class Directory:
         return replace(identity, team_id=team, org_id=org)
 
 
-async def identify(headers: Fields, tokens: TokenBook, directory: Directory) -> Identity:
+async def identify(
+    headers: Fields, tokens: TokenBook, directory: Directory, *, token_required: bool = False
+) -> Identity:
     """Who calls. A token's own identity wins, field by field, over the headers.
 
     Raises:
-        InvalidToken: when an X-OCO-Token is given and not valid.
+        InvalidToken: when an X-OCO-Token is given and not valid, or is required and not given.
         InvalidInputError: when a header is not usable as an identifier.
-        asyncpg.PostgresError, OSError, TimeoutError: when a token cannot be checked.
+        `POSTGRES_GONE`: when a token cannot be checked.
     """
     said = Identity(
         agent_id=_identifier(headers, b"x-agent-id"),
@@ -100,6 +103,8 @@ async def identify(headers: Fields, tokens: TokenBook, directory: Directory) -> 
             user_id=own.user_id or said.user_id,
             org_id=own.org_id or said.org_id,
         )
+    elif token_required:
+        raise InvalidToken("this gateway needs an X-OCO-Token, and the call has none")
     return directory.complete(said)
 
 
@@ -109,7 +114,7 @@ def read_tags(headers: Fields) -> dict[str, str]:
     Raises:
         InvalidInputError: when the header is something else.
     """
-    text = headers.get(b"x-oco-tags")
+    text = headers.text(b"x-oco-tags")
     if not text:
         return {}
     try:
@@ -123,21 +128,28 @@ def read_tags(headers: Fields) -> dict[str, str]:
             isinstance(value, str)
             and 0 < len(name) <= MAX_ID_LENGTH
             and len(value) <= MAX_ID_LENGTH
-            and "\0" not in name + value
+            and is_visible(name + value)
             for name, value in tags.items()
         )
     ):
         raise InvalidInputError(
             f"X-OCO-Tags must be a JSON object of at most {MAX_TAGS} texts of at most "
-            f"{MAX_ID_LENGTH} characters"
+            f"{MAX_ID_LENGTH} visible characters"
         )
-    return tags
+    return {one_spelling(name): one_spelling(value) for name, value in tags.items()}
 
 
 def _identifier(headers: Fields, name: bytes) -> str | None:
-    value = headers.get(name).strip()
-    if len(value) > MAX_ID_LENGTH or not value.isprintable():
+    value = headers.text(name).strip()
+    if not value:
+        return None
+    if len(value) > MAX_ID_LENGTH or not is_visible(value):
         raise InvalidInputError(
-            f"{name.decode().title()} must be at most {MAX_ID_LENGTH} printable characters"
+            f"{name.decode().title()} must be at most {MAX_ID_LENGTH} visible characters"
         )
-    return value or None
+    return one_spelling(value)
+
+
+def _by_id(rows: list[asyncpg.Record], column: str) -> dict[str, str]:
+    """The column by id, both as headers are read."""
+    return {one_spelling(row["id"]): one_spelling(row[column]) for row in rows}

@@ -22,6 +22,7 @@ class Metered(msgspec.Struct, frozen=True):
         output_events: content events of a stream: an estimate of its tokens where usage is missing.
         complete: the answer came to its own end.
         usage_is_final: `usage` is what will be billed; False for counts that were still growing.
+        estimable: where usage is missing, sizes tell of it; False for pictures and sounds.
     """
 
     usage: Usage | None = None
@@ -30,6 +31,7 @@ class Metered(msgspec.Struct, frozen=True):
     output_events: int = 0
     complete: bool = False
     usage_is_final: bool = True
+    estimable: bool = True
 
 
 class Meter(Protocol):

@@ -6,7 +6,8 @@ from typing import Any, Final
 import asyncpg
 import structlog
 
-from oco_warehouse.price_rows import PRICES_SQL, price_from_row
+from oco_warehouse.database import POSTGRES_GONE
+from oco_warehouse.price_rows import PRICES_SQL, price_table
 from oco_warehouse.pricing import PriceTable
 
 _log = structlog.get_logger(__name__)
@@ -33,7 +34,7 @@ class PriceCache:
             return
         rows = await pool.fetch(PRICES_SQL)
         # Building the table takes tens of milliseconds, which the event loop does not have.
-        self.table = await asyncio.to_thread(lambda: PriceTable(map(price_from_row, rows)))
+        self.table = await asyncio.to_thread(price_table, rows)
         self._signature = signature
         _log.info("prices_loaded", rows=len(rows))
 
@@ -42,6 +43,6 @@ class PriceCache:
         while True:
             try:
                 await self.refresh(pool)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except POSTGRES_GONE as error:
                 _log.warning("prices_not_refreshed", reason=type(error).__name__)
             await asyncio.sleep(REFRESH_SECONDS)

@@ -15,12 +15,11 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Final, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 
 from oco_warehouse.errors import ConfigurationError
-from oco_warehouse.settings import Settings
+from oco_warehouse.settings import Settings, http_address
 
 DialectName = Literal["openai", "anthropic", "gemini"]
 
@@ -94,7 +93,7 @@ def _further(name: str, row: _Row, model: Provider) -> Provider:
     return replace(
         model,
         name=name,
-        base_url=row.base_url.rstrip("/"),
+        base_url=http_address(row.base_url),
         price_provider=row.price_provider,
         default_output_bound=row.default_output_bound or model.default_output_bound,
         max_output_tokens={**model.max_output_tokens, **(row.max_output_tokens or {})},
@@ -121,7 +120,8 @@ def _read_file(path: Path, known: Mapping[str, Provider]) -> dict[str, _Row]:
             found[name] = msgspec.json.decode(raw, type=_Row)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise wrong(f"{name!r}: {error}") from None
-        parts = urlsplit(found[name].base_url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
-            raise wrong(f"{name!r}: base_url must be an http:// or https:// address without query")
+        try:
+            http_address(found[name].base_url)
+        except ValueError as error:
+            raise wrong(f"{name!r}: base_url {error}") from None
     return found

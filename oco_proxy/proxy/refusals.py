@@ -16,12 +16,13 @@ from oco_proxy.budget.verdicts import BudgetExceeded, RateLimited
 from oco_proxy.middleware.problems import problem_body
 from oco_proxy.proxy.headers import RawHeaders
 from oco_proxy.proxy.providers import DialectName
-from oco_warehouse.money import format_usd
+from oco_warehouse.money import format_usd, plain
 
 _TITLES: Final = {
     400: "Bad request",
     401: "Not authenticated",
     404: "Not found",
+    408: "Request timeout",
     413: "Too large",
     415: "Unsupported encoding",
     429: "Too many requests",
@@ -34,6 +35,7 @@ _ANTHROPIC_TYPES: Final = {
     400: "invalid_request_error",
     401: "authentication_error",
     404: "not_found_error",
+    408: "timeout_error",
     413: "request_too_large",
     415: "invalid_request_error",
     429: "rate_limit_error",
@@ -44,6 +46,7 @@ _GOOGLE_STATUSES: Final = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
     404: "NOT_FOUND",
+    408: "DEADLINE_EXCEEDED",
     413: "INVALID_ARGUMENT",
     415: "INVALID_ARGUMENT",
     429: "RESOURCE_EXHAUSTED",
@@ -51,6 +54,8 @@ _GOOGLE_STATUSES: Final = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
+# Calls under way end within seconds, and their reservations with them.
+_ROOM_SECONDS: Final = 1
 _ERROR_INFO: Final = "type.googleapis.com/google.rpc.ErrorInfo"
 
 
@@ -135,29 +140,60 @@ class Refusal(Exception):
 def over_budget(error: BudgetExceeded, now: datetime) -> Refusal:
     """The refusal of a request whose worst case finds no room."""
     budget, resets_at = error.budget, error.period.end
-    message = (
-        f"The {_period_name(budget.period)} budget of {budget.scope} {budget.entity_id} is used up:"
-        f" {format_usd(error.spent_usd)} spent and {format_usd(error.reserved_usd)} reserved of "
-        f"{format_usd(budget.limit_usd)}, and this request may cost up to "
-        f"{format_usd(error.wanted_usd)}. It resets at {resets_at:%Y-%m-%d %H:%M} UTC; "
-        "a lower max_tokens reserves less."
-    )
+    wait = ceil((resets_at - now).total_seconds())
     return Refusal(
         429,
         "budget_exceeded",
-        message,
+        _why_over(error),
         {
             "scope": budget.scope,
             "entity_id": budget.entity_id,
-            "limit_usd": str(budget.limit_usd),
-            "spent_usd": str(error.spent_usd),
-            "reserved_usd": str(error.reserved_usd),
-            "requested_usd": str(error.wanted_usd),
+            "limit_usd": plain(budget.limit_usd),
+            "spent_usd": plain(error.spent_usd),
+            "reserved_usd": plain(error.reserved_usd),
+            "requested_usd": plain(error.wanted_usd),
             "period": budget.period,
             "resets_at": resets_at.isoformat(),
         },
-        retry_after=max(1, ceil((resets_at - now).total_seconds())),
-        retry=False,
+        retry_after=_ROOM_SECONDS if error.passes_later else max(1, wait),
+        retry=error.passes_later,
+    )
+
+
+def _why_over(error: BudgetExceeded) -> str:
+    budget = error.budget
+    whose = f"The {_period_name(budget.period)} budget of {budget.scope} {budget.entity_id}"
+    spent = f"{format_usd(error.spent_usd)} of {format_usd(budget.limit_usd)} is spent"
+    cost = f"this request could cost up to {format_usd(error.wanted_usd)}"
+    if error.passes_later:
+        return (
+            f"{whose} has no room while other calls are under way: {spent}, "
+            f"{format_usd(error.reserved_usd)} is reserved for them, and {cost}. "
+            f"Try again in {_ROOM_SECONDS} s; a smaller max_tokens reserves less."
+        )
+    resets = f"It resets at {error.period.end:%Y-%m-%d %H:%M} UTC."
+    left = budget.limit_usd - error.spent_usd
+    if left <= 0:
+        return f"{whose} is used up: {spent}. {resets}"
+    return (
+        f"{whose} has {format_usd(left)} left, and {cost}: {spent}. "
+        f"Send a smaller max_tokens or a shorter prompt. {resets}"
+    )
+
+
+def unpriced(what: str, where: str) -> Refusal:
+    """The refusal under a hard budget of a call whose worst case is not known.
+
+    Args:
+        what: the part of it that has no price.
+        where: the table that a price can be added to; empty where none helps.
+    """
+    remedy = f"add it to {where} or make the budget soft" if where else "make the budget soft"
+    return Refusal(
+        400,
+        "unpriced_model",
+        f"The price of {what} is not known, so a hard budget of this caller cannot be held; "
+        f"{remedy}.",
     )
 
 

@@ -8,12 +8,13 @@ halfway.
 import asyncio
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 import structlog
 
+from oco_proxy.exchange import BODILESS
 from oco_proxy.middleware.logs import log_call
 from oco_proxy.proxy import dialects
 from oco_proxy.proxy.decoding import Decoder, decoder_for
@@ -28,6 +29,7 @@ from oco_proxy.proxy.watching import Watched
 from oco_proxy.router.routing import Routing
 from oco_proxy.services import Services
 from oco_warehouse.money import to_nano
+from oco_warehouse.records import RequestRecord
 
 _log = structlog.get_logger(__name__)
 
@@ -35,7 +37,6 @@ CLIENT_CLOSED: Final = 499
 _LOGS_CALLS: Final = frozenset({"debug", "info"})
 _READ_AWAY_SECONDS: Final = 0.2
 _READ_AWAY_BYTES: Final = 65_536
-_NO_BODY: Final = frozenset({204, 304})
 
 
 @dataclass(slots=True)
@@ -55,11 +56,18 @@ class Call:
     routing: Routing | None = None
     recorded: bool = False
     client_left: bool = False
+    client_stalled: bool = False
 
-    def leave(self) -> bool:
-        """The client is gone; False when that was known."""
+    def leave(self, stalled: bool) -> bool:
+        """The client is gone, or was sent away because it stalled; False when that was known."""
         known, self.client_left = self.client_left, True
+        self.client_stalled = stalled
         return not known
+
+    @property
+    def why_left(self) -> str:
+        """As in `api_requests.error_type`."""
+        return "client_stalled" if self.client_stalled else "client_closed"
 
     def elapsed_ms(self) -> int:
         """Since the request arrived."""
@@ -72,7 +80,7 @@ class _Body:
     def __init__(self, call: Call, answer: Answer) -> None:
         fields = Fields(answer.headers)
         encoding = fields.get(b"content-encoding")
-        is_stream = fields.get(b"content-type").startswith("text/event-stream")
+        is_stream = fields.get(b"content-type").lower().startswith("text/event-stream")
         ok = answer.status < 400
         self.meter: Meter = dialects.meter_for(
             call.provider,
@@ -93,7 +101,7 @@ class _Body:
             self.dropped_headers = frozenset(changed)
         length = fields.get(b"content-length")
         self.expected: int | None = int(length) if length.isdigit() else None
-        if call.method == "HEAD" or answer.status in _NO_BODY:
+        if call.method == "HEAD" or answer.status in BODILESS:
             self.expected = 0
         self._seen = 0
         self.decoded = 0
@@ -126,19 +134,19 @@ async def relay(services: Services, call: Call, receive: Any, send: Any) -> None
     """
     try:
         drain = services.settings.drain_timeout_seconds
-        async with Watched(receive, call.leave, drain):
+        async with Watched(services.lookout, receive, call.leave, drain):
             await _forward(services, call, send)
     except UpstreamFailure as failure:
         _settle_failure(services, call, failure)
         raise Refusal(failure.status, failure.error_type, f"The call failed: {failure}.") from None
     except TimeoutError:
         # The drain's bound: the client left and the provider still talks.
-        _settle(services, call, _gone(call, cut=True), Metered())
+        _settle(services, call, _gone(call, call.why_left, cut=True), Metered())
     finally:
         if not call.recorded:
             # Cancelled by the server's shutdown, or something unforeseen.
             try:
-                _settle(services, call, _gone(call, cut=True, why="gateway_stopped"), Metered())
+                _settle(services, call, _gone(call, "gateway_stopped", cut=True), Metered())
             finally:
                 if not call.recorded:
                     # No record can be made of it; its hold must end all the same.
@@ -180,7 +188,7 @@ def _fall_back(call: Call, routing: Routing, status: int, *, rests: bool) -> Non
     call.body, call.url = routing.body, routing.url
     if call.facts.shape is not None:
         call.facts = msgspec.structs.replace(
-            call.facts, shape=replace(call.facts.shape, model=routing.original)
+            call.facts, shape=msgspec.structs.replace(call.facts.shape, model=routing.original)
         )
     _log.info(
         "route_fell_back",
@@ -203,9 +211,14 @@ async def _pass_on(services: Services, call: Call, answer: Answer, send: Any) ->
     headers.append((REQUEST_ID, call.facts.request_id.encode()))
     if call.routing is not None and call.routing.is_in_force:
         headers.append((ROUTED_MODEL, call.routing.routed.encode()))
-    await _send(
-        call, send, {"type": "http.response.start", "status": answer.status, "headers": headers}
-    )
+    start = {
+        "type": "http.response.start",
+        "status": answer.status,
+        # Beyond ASGI: the provider's own words go out with its number.
+        "reason": answer.reason,
+        "headers": headers,
+    }
+    await _send(call, send, start)
     last = b""
     try:
         while fragment := await answer.next_fragment():
@@ -259,7 +272,7 @@ def _record(
         latency_ms=call.elapsed_ms(),
         ttft_ms=call.first_byte_ms,
         overhead_us=call.overhead_us,
-        error_type="client_closed" if call.client_left else error_type,
+        error_type=call.why_left if call.client_left else error_type,
         cut=cut,
         answer_bytes=body.decoded,
     )
@@ -278,7 +291,7 @@ def _settle_failure(services: Services, call: Call, failure: UpstreamFailure) ->
     _settle(services, call, ending, Metered())
 
 
-def _gone(call: Call, *, cut: bool, why: str = "client_closed") -> Ending:
+def _gone(call: Call, why: str, *, cut: bool) -> Ending:
     """The end of a call that has no answer to speak of."""
     return Ending(
         status=CLIENT_CLOSED,
@@ -299,6 +312,12 @@ def _settle(services: Services, call: Call, ending: Ending, metered: Metered) ->
         record = call.routing.stamp(record, metered.usage, prices, call.facts.arrived_at)
     services.spool.append(record)
     call.recorded = True
+    # The rest may wait until the client has its answer.
+    asyncio.get_running_loop().call_soon(_tell, services, record)
+
+
+def _tell(services: Services, record: RequestRecord) -> None:
+    """Free what the call held, count it, log it."""
     cost = 0 if record.cost_usd is None else to_nano(record.cost_usd)
     services.keeper.settle(record.id, cost, record.total_tokens or 0)
     services.metrics.recorded(record)

@@ -3,39 +3,44 @@
 It reads the request, asks whether it may pass, and hands the answer over to `relay`.
 """
 
+import asyncio
 import random
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import asyncpg
 import msgspec
 import structlog
 
 from oco_proxy.budget.verdicts import BudgetExceeded, BudgetUnavailable, RateLimited
+from oco_proxy.exchange import ClientSilent
 from oco_proxy.middleware.problems import place_of
 from oco_proxy.proxy import dialects
+from oco_proxy.proxy.forms import is_form
 from oco_proxy.proxy.headers import REQUEST_ID, Fields, RawHeaders, for_upstream
 from oco_proxy.proxy.identity import InvalidToken, identify, read_tags
 from oco_proxy.proxy.providers import DialectName, Provider
-from oco_proxy.proxy.refusals import Refusal, over_budget, rate_limited
+from oco_proxy.proxy.refusals import Refusal, over_budget, rate_limited, unpriced
 from oco_proxy.proxy.relay import Call, relay
 from oco_proxy.proxy.request_body import RequestShape, ask_for_usage
 from oco_proxy.proxy.settlement import BYTES_PER_TOKEN, CallFacts
 from oco_proxy.router.plan import OFF, ROUTE_HEADER, plan
 from oco_proxy.services import Services
+from oco_warehouse.database import POSTGRES_GONE
 from oco_warehouse.errors import InvalidInputError
-from oco_warehouse.pricing import PriceTiers, worst_case
+from oco_warehouse.pricing import PriceTiers, unpriced_tool, worst_case
 
 _log = structlog.get_logger(__name__)
 
 PREFIX: Final = "/api/v1/proxy"
 _RAW_PREFIX: Final = PREFIX.encode() + b"/"
-# The longest wait for the next piece of a request's body.
-BODY_SILENCE_SECONDS: Final = 60.0
-_GONE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+# From here on a body is read in a thread: each look at it keeps the interpreter for itself, but
+# between two of them other calls have their turn.
+LARGE_BODY_BYTES: Final = 1024 * 1024
+# A body may spell the member that asks for usage again and again, which takes a step for each.
+CROWDED_BODY_BYTES: Final = 128 * 1024
 
 
 class ClientGone(Exception):
@@ -102,14 +107,23 @@ class ProxyRoute:
         body = await _read_body(receive, fields, services.settings.max_body_bytes)
         began = time.perf_counter()
         try:
-            identity = await identify(fields, services.tokens, services.directory)
+            identity = await identify(
+                fields,
+                services.tokens,
+                services.directory,
+                token_required=services.settings.require_token,
+            )
             tags = read_tags(fields)
-            shape = _shape(target, fields, body)
+            shape = (
+                _shape(target, headers, fields, body)
+                if len(body) < LARGE_BODY_BYTES
+                else await asyncio.to_thread(_shape, target, headers, fields, body)
+            )
         except InvalidToken as error:
             raise Refusal(401, "invalid_token", str(error)) from None
         except InvalidInputError as error:
             raise Refusal(400, "invalid_request", str(error)) from None
-        except _GONE:
+        except POSTGRES_GONE:
             raise Refusal(
                 503, "warehouse_unreachable", "Tokens cannot be checked now.", retry_after=2
             ) from None
@@ -128,7 +142,11 @@ class ProxyRoute:
         )
         asked = None
         if shape is not None and services.settings.stream_usage and _lacks_usage(target, shape):
-            asked = ask_for_usage(body, shape.has_stream_options)
+            asked = (
+                ask_for_usage(body, shape.has_stream_options)
+                if len(body) < CROWDED_BODY_BYTES
+                else await asyncio.to_thread(ask_for_usage, body, shape.has_stream_options)
+            )
         call = Call(
             facts=facts,
             provider=target.provider,
@@ -187,7 +205,7 @@ class ProxyRoute:
         call.routing, call.body, call.url = planned
         if call.routing.is_in_force:
             call.facts = msgspec.structs.replace(
-                facts, shape=replace(facts.shape, model=call.routing.routed)
+                facts, shape=msgspec.structs.replace(facts.shape, model=call.routing.routed)
             )
 
     async def _admit(self, call: Call) -> None:
@@ -201,15 +219,7 @@ class ProxyRoute:
                 services.keeper.require_limits()
             amount = self._worst_case(call) if facts.billed else 0
             if amount is None and services.keeper.limits.claims(scopes, facts.arrived_at):
-                what = (
-                    f"model {facts.shape.model!r}" if facts.shape else f"{facts.endpoint!r} calls"
-                )
-                raise Refusal(
-                    400,
-                    "unpriced_model",
-                    f"The price of {what} is not known, so a hard budget of this caller cannot be "
-                    "held; add it to model_pricing or make the budget soft.",
-                )
+                raise unpriced(*self._unpriced(call))
             tokens = 0 if facts.shape is None else _expected_tokens(facts.shape)
             began = time.perf_counter()
             await services.keeper.admit(
@@ -228,31 +238,47 @@ class ProxyRoute:
     def _worst_case(self, call: Call) -> int | None:
         """Nano-dollars that the call can cost at most; None when its price is not known."""
         shape = call.facts.shape
-        if shape is None:
+        if shape is None or shape.unmeasured:
             return None
         worst = self._worst_of(call, shape)
         if worst is None or call.routing is None:
             return worst
         # A routed model may give up, and then the original one answers.
-        other = self._worst_of(call, replace(shape, model=call.routing.original))
+        other = self._worst_of(call, msgspec.structs.replace(shape, model=call.routing.original))
         return None if other is None else max(worst, other)
 
     def _worst_of(self, call: Call, shape: RequestShape) -> int | None:
         most: int | None = None
-        for prices in self._services.prices.table.possible(
-            call.provider.price_provider or call.provider.name,
-            shape.model,
-            call.facts.arrived_at,
-            shape.service_tier,
-        ):
+        for prices in self._prices(call, shape):
             output = (
                 0 if call.facts.endpoint == "embeddings" else _output_bound(call, shape, prices)
             )
-            worst = worst_case(prices, shape.input_bound, output, shape.tool_uses)
+            worst = worst_case(prices, shape.input_bound, output, shape.tool_uses, shape.tools)
             if worst is None:
                 return None
             most = worst if most is None else max(most, worst)
         return most
+
+    def _prices(self, call: Call, shape: RequestShape) -> list[PriceTiers]:
+        return self._services.prices.table.possible(
+            call.provider.price_provider or call.provider.name,
+            shape.model,
+            call.facts.arrived_at,
+            shape.service_tier,
+        )
+
+    def _unpriced(self, call: Call) -> tuple[str, str]:
+        """(what of a call has no price, where one can be added; empty where none can)."""
+        shape = call.facts.shape
+        if shape is None:
+            return f"{call.facts.endpoint!r} calls", ""
+        if shape.unmeasured:
+            return shape.unmeasured, ""
+        for prices in self._prices(call, shape) if shape.tools else ():
+            tool = unpriced_tool(prices, shape.tools)
+            if tool is not None:
+                return f"tool {tool!r} of model {shape.model!r}", "tool_prices in model_pricing"
+        return f"model {shape.model!r}", "model_pricing"
 
     def _dialect(self, scope: Any) -> DialectName:
         """Whose shape of an error the caller's SDK reads."""
@@ -315,16 +341,19 @@ def _lacks_usage(target: Target, shape: RequestShape) -> bool:
     )
 
 
-def _shape(target: Target, headers: Fields, body: bytes) -> RequestShape | None:
+def _shape(target: Target, headers: RawHeaders, fields: Fields, body: bytes) -> RequestShape | None:
     if not target.metered:
         return None
-    if headers.get(b"content-encoding").lower() not in {"", "identity"}:
+    if fields.get(b"content-encoding").lower() not in {"", "identity"}:
         raise Refusal(
             415,
             "unsupported_content_encoding",
             "Send the request body uncompressed: the gateway reads the model and the limits in it.",
         )
-    return dialects.read_shape(target.provider, target.path, body)
+    content_type = fields.get(b"content-type")
+    if is_form(content_type) and sum(name == b"content-type" for name, _ in headers) > 1:
+        raise InvalidInputError("a form needs one Content-Type header, and there are several")
+    return dialects.read_shape(target.provider, target.path, body, content_type)
 
 
 async def _read_body(receive: Any, headers: Fields, limit: int) -> bytes:
@@ -334,7 +363,10 @@ async def _read_body(receive: Any, headers: Fields, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     while True:
-        message = await receive()
+        try:
+            message = await receive()
+        except ClientSilent as silent:
+            raise Refusal(silent.status_code, silent.code, silent.detail) from None
         if message["type"] == "http.disconnect":
             raise ClientGone
         part = message.get("body", b"")

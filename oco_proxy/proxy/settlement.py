@@ -3,7 +3,7 @@
 Facts and endings are Structs, because one of each is made for every call.
 """
 
-from dataclasses import replace
+import re
 from datetime import datetime
 from typing import Final
 
@@ -11,6 +11,7 @@ import msgspec
 
 from oco_proxy.proxy.metering import Metered
 from oco_proxy.proxy.request_body import RequestShape
+from oco_proxy.proxy.tools import BILLED_BY_TIME
 from oco_warehouse.pricing import (
     NOTHING,
     UNPRICED,
@@ -25,6 +26,10 @@ from oco_warehouse.records import Identity, RequestRecord
 # A token of running text has about four bytes in every tokenizer that is in use.
 BYTES_PER_TOKEN: Final = 4
 MAX_NAME: Final = 200
+# No model reads or writes nearly as much: a count beyond it is none.
+_MAX_COUNT: Final = 1_000_000_000
+_NO_CONTENT: Final = frozenset({204, 205})
+_TIER_NAME: Final = re.compile(r"[A-Za-z][A-Za-z_]{0,39}")
 
 
 class CallFacts(msgspec.Struct, frozen=True):
@@ -77,9 +82,10 @@ def to_record(
 ) -> RequestRecord:
     """The row of a call.
 
-    A call that the provider refused costs nothing. One that ended without usage is estimated from
-    sizes: `estimated` when it was complete, `partial` when it was cut short. One of which nothing
-    is known after it reached the provider is `unpriced`, never 0.
+    A call that the provider refused, sent elsewhere or left without content costs nothing. One that
+    ended without usage is estimated from sizes: `estimated` when it was complete, `partial` when it
+    was cut short. One of which nothing is known after it reached the provider is `unpriced`,
+    never 0.
     """
     shape = facts.shape
     asked = shape.model if shape is not None else ""
@@ -110,6 +116,7 @@ def to_record(
         cost_status=cost.status,
         price_version=cost.price_version,
         service_tier=_clean(tier) if tier else None,
+        requested_service_tier=_asked_tier(shape),
         stream=bool(shape and shape.stream),
         latency_ms=ending.latency_ms,
         ttft_ms=ending.ttft_ms,
@@ -132,17 +139,36 @@ def _judge(
     names: tuple[str, str],
     tier: str | None,
 ) -> tuple[Usage | None, Cost]:
-    if not facts.billed or not ending.reached or (ending.answered and ending.status >= 400):
+    if not facts.billed or not ending.reached or (ending.answered and _is_free(ending.status)):
         return None, NOTHING
     if not ending.answered or not facts.metered or facts.shape is None:
         return None, UNPRICED
     usage = metered.usage
+    if usage is not None and _is_absurd(usage):
+        usage, metered = None, msgspec.structs.replace(metered, usage=None)
+    if usage is None and (facts.shape.unmeasured or not metered.estimable):
+        return None, UNPRICED
     status: CostStatus = "exact"
     if usage is None or not metered.usage_is_final:
         status = "partial" if ending.cut else "estimated"
         usage = _estimate(facts.shape, ending, metered)
+    if facts.shape.tools and (standing := BILLED_BY_TIME & facts.shape.tools):
+        # A container is billed by its time, also where the answer does not tell of it.
+        uses = {**dict.fromkeys(standing, 1), **usage.tool_uses}
+        usage = msgspec.structs.replace(usage, tool_uses=uses)
+        status = "estimated" if status == "exact" else status
     found = prices.find(facts.price_provider or facts.provider, names, facts.arrived_at, tier)
     return usage, price_usage(found, usage, status)
+
+
+def _is_free(status: int) -> bool:
+    """A refusal, a redirect, or an answer that has no content: no model ran for it."""
+    return status >= 300 or status in _NO_CONTENT
+
+
+def _is_absurd(usage: Usage) -> bool:
+    counts = (usage.input_tokens or 0, usage.output_tokens or 0, *usage.tool_uses.values())
+    return max(counts) > _MAX_COUNT
 
 
 def _estimate(shape: RequestShape, ending: Ending, metered: Metered) -> Usage:
@@ -153,9 +179,17 @@ def _estimate(shape: RequestShape, ending: Ending, metered: Metered) -> Usage:
     if shape.output_limit is not None:
         output = min(output, shape.output_limit)
     so_far = metered.usage
+    if so_far is not None and not metered.estimable:
+        return so_far
     if so_far is None:
         return Usage(shape.input_bound // BYTES_PER_TOKEN, output)
-    return replace(so_far, output_tokens=max(output, so_far.output_tokens or 0))
+    return msgspec.structs.replace(so_far, output_tokens=max(output, so_far.output_tokens or 0))
+
+
+def _asked_tier(shape: RequestShape | None) -> str | None:
+    """The tier's name as it was asked for; what is no name is not kept."""
+    asked = shape.service_tier if shape is not None else None
+    return asked if asked and _TIER_NAME.fullmatch(asked) else None
 
 
 def _clean(name: str) -> str:

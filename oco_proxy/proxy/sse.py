@@ -28,6 +28,11 @@ class EventSplitter:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Whole events, each with the empty line that ends it."""
+        if not self._buffer and b"\r" not in data:
+            # Nearly every fragment of every provider: whole events, and no line end but LF.
+            *whole, rest = data.split(b"\n\n")
+            if not rest:
+                return [event + b"\n\n" for event in whole]
         buffer = self._buffer
         buffer += data
         events = []
@@ -62,6 +67,10 @@ class EventSplitter:
 
 def event_data(event: bytes) -> bytes:
     """The joined `data` lines of one event; empty for comments and other fields."""
+    if event.startswith(b"data: {") and event.endswith(b"}\n\n"):
+        only = event[6:-2]
+        if b"\n" not in only and b"\r" not in only:
+            return only
     lines = [
         line[6:] if line.startswith(b"data: ") else line[5:]
         for line in _LINE_END.split(event)

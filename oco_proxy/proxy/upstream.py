@@ -51,6 +51,7 @@ class Answer:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.status = connection.status
+        self.reason = connection.reason
         self.headers = connection.headers
 
     async def next_fragment(self) -> bytes:

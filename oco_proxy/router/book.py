@@ -12,6 +12,7 @@ from oco_proxy.router.catalogue import Catalogue, ModelTier, shipped_models
 from oco_proxy.router.market import Market
 from oco_proxy.router.policies import Policies, RoutingPolicy
 from oco_proxy.router.resting import Resting
+from oco_warehouse.database import POSTGRES_GONE
 from oco_warehouse.pricing import PriceTable
 
 _log = structlog.get_logger(__name__)
@@ -65,7 +66,7 @@ class RoutingBook:
         while True:
             try:
                 await self.refresh(pool)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except POSTGRES_GONE as error:
                 _log.warning("routing_not_refreshed", reason=type(error).__name__)
             await asyncio.sleep(REFRESH_SECONDS)
 

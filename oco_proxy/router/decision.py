@@ -178,7 +178,7 @@ def _expected(prices: PriceTiers, input_tokens: int, output_tokens: int) -> Deci
     """US dollars for plain tokens; the market has no offers whose price has a part unknown."""
     price = prices.at(input_tokens)
     millions = (price.input or 0) * input_tokens + (price.output or 0) * output_tokens
-    return millions * _MILLIONTH + price.per_request
+    return millions * _MILLIONTH + price.fee
 
 
 def _rank(

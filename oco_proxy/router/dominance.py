@@ -4,7 +4,7 @@ from decimal import Decimal
 from math import ceil
 from typing import Final
 
-from oco_warehouse.pricing import Price, PriceTiers
+from oco_warehouse.pricing import MEDIA, Price, PriceTiers
 
 _SAME: Final = Decimal(1)
 
@@ -48,7 +48,7 @@ def _sizes(one: PriceTiers, other: PriceTiers, growth: Decimal) -> set[int]:
 
 
 def _below(price: Price, original: Price, growth: Decimal) -> bool:
-    if price.per_request > original.per_request:
+    if price.fee > original.fee:
         return False
     parts, others = _parts(price), _parts(original)
     if parts is None or others is None:
@@ -79,4 +79,5 @@ def _parts(price: Price) -> tuple[Decimal, ...] | None:
         price.output,
         or_else(price.reasoning, price.output),
         or_else(price.audio_output, price.output),
+        *(or_else(price.media_price(name), price.input) for name in MEDIA),
     )

@@ -1,6 +1,6 @@
 """What routing means for one call: what it is sent as, and what its row says. Pure."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -95,11 +95,12 @@ def _grown(usage: Usage, growth: Decimal) -> Usage:
     if growth == 1:
         return usage
     counts: dict[str, Any] = {
-        field.name: round(count * growth)
-        for field in fields(usage)
-        if isinstance(count := getattr(usage, field.name), int)
+        name: round(count * growth)
+        for name, count in structs.asdict(usage).items()
+        if isinstance(count, int)
     }
-    return replace(usage, **counts)
+    media = {name: round(count * growth) for name, count in usage.media.items()}
+    return structs.replace(usage, **counts, media=media)
 
 
 def _usage_of(record: RequestRecord) -> Usage | None:

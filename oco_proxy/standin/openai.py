@@ -1,24 +1,29 @@
 """A stand-in for providers: OpenAI's chat completions plain and streamed, embeddings and models.
 
+A chat that offers a tool calls the first one. `media` has OpenAI's other paths.
 On `/v1/messages` it answers as Anthropic does, on `models/NAME:method` as Gemini does.
 
 Token counts are a pure function of the request, so a test can say what a call must cost. What goes
 wrong is asked for by the header `X-Standin`, a comma-separated list of:
     status=429      answer with this status and an error object
+    fails=2         … but only to the first so many requests with the very same header
     delay=0.5       wait so many seconds before the answer
     pause=0.2       wait so many seconds between the chunks of a stream
     reset           break off in mid-answer
     no-usage        leave usage out
     gzip            compress the answer
     tokens=50       so many completion tokens
+    dated=20240718  a chat is answered by the model's snapshot of that date, as OpenAI does
 """
 
 import asyncio
 import gzip
 import json
+import re
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -26,12 +31,14 @@ from typing import Any, Final
 
 import uvicorn
 
-from oco_proxy.standin import anthropic, gemini
+from oco_proxy.standin import anthropic, gemini, media
 
 CREATED: Final = 1_760_000_000
 FINGERPRINT: Final = "fp_standin"
 CACHED_FROM: Final = 1024
 _START_SECONDS: Final = 10.0
+# Azure's addresses name the model.
+_DEPLOYMENT: Final = re.compile(r"^/openai/deployments/[^/]+")
 
 
 @dataclass(slots=True)
@@ -61,30 +68,42 @@ class Standin:
     keep: int = 1000
     answered: int = 0
     arrived: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """The ASGI application."""
         if scope["type"] != "http":
             return
-        body = b""
+        pieces = []
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return
-            body += message.get("body", b"")
+            pieces.append(message.get("body", b""))
             if not message.get("more_body"):
                 break
+        body = b"".join(pieces)
         self.arrived += 1
         headers = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in scope["headers"]]
         query = scope["query_string"].decode("latin-1")
         if len(self.seen) < self.keep:
             self.seen.append(Seen(scope["method"], scope["path"], query, headers, body))
-        answer = _Answer(send, _knobs(dict(headers)))
+        answer = _Answer(send, self._knobs(dict(headers)))
         if ":" in scope["path"] or "x-goog-api-key" in dict(headers):
             await answer.give_as_gemini(scope["path"], query, body)
         else:
-            await answer.give(scope["path"], body)
+            path = _DEPLOYMENT.sub("/v1", scope["path"])
+            await answer.give(path, body, dict(headers).get("content-type", ""))
         self.answered += 1
+
+    def _knobs(self, headers: dict[str, str]) -> dict[str, str]:
+        knobs = _knobs(headers)
+        if "fails" in knobs:
+            asked = headers["x-standin"]
+            self.failures[asked] += 1
+            if self.failures[asked] > int(knobs["fails"]):
+                knobs.pop("status", None)
+        return knobs
 
 
 def completion_tokens(knobs: dict[str, str], limit: int | None) -> int:
@@ -96,7 +115,7 @@ def completion_tokens(knobs: dict[str, str], limit: int | None) -> int:
 def usage_of(body: bytes, output: int) -> dict[str, Any]:
     """What the stand-in says was used: a token for every four bytes of the messages."""
     request = json.loads(body)
-    text = json.dumps(request.get("messages") or request.get("input") or "", ensure_ascii=False)
+    text = json.dumps(_words(request), ensure_ascii=False)
     prompt = len(text.encode()) // 4
     cached = prompt // 128 * 128 if prompt >= CACHED_FROM else 0
     return {
@@ -113,6 +132,10 @@ def usage_of(body: bytes, output: int) -> dict[str, Any]:
     }
 
 
+def _words(request: dict[str, Any]) -> Any:
+    return request.get("messages") or request.get("input") or request.get("prompt") or ""
+
+
 def _knobs(headers: dict[str, str]) -> dict[str, str]:
     parts = [part.strip() for part in headers.get("x-standin", "").split(",") if part.strip()]
     return dict(part.partition("=")[::2] for part in parts)
@@ -123,7 +146,7 @@ class _Answer:
         self._send = send
         self._knobs = knobs
 
-    async def give(self, path: str, body: bytes) -> None:
+    async def give(self, path: str, body: bytes, content_type: str) -> None:
         await asyncio.sleep(float(self._knobs.get("delay", "0")))
         status = int(self._knobs.get("status", "200"))
         if path.startswith("/v1/messages"):
@@ -143,8 +166,41 @@ class _Answer:
             await self._chat(json.loads(body), body)
         elif path == "/v1/embeddings":
             await self._embeddings(json.loads(body), body)
+        elif path == "/v1/completions":
+            await self._completion(json.loads(body), body)
         else:
-            await self._json({"object": "standin", "path": path})
+            await self._media(path, body, content_type)
+
+    async def _completion(self, request: dict[str, Any], body: bytes) -> None:
+        output = completion_tokens(self._knobs, request.get("max_tokens"))
+        choice = {"index": 0, "text": "word " * output, "logprobs": None, "finish_reason": "stop"}
+        head = {"id": "cmpl-standin", "object": "text_completion", "created": CREATED}
+        usage = usage_of(body, output)
+        await self._json({**head, "model": request["model"], "choices": [choice], "usage": usage})
+
+    async def _media(self, path: str, body: bytes, content_type: str) -> None:
+        events = b"text/event-stream"
+        stream = b'"stream":true' in body.replace(b" ", b"") or b'name="stream"' in body
+        if path == "/v1/responses":
+            request = json.loads(body)
+            limit = request.get("max_output_tokens")
+            asked = (request, len(body) // 4, completion_tokens(self._knobs, limit))
+            if stream:
+                await self._pieces(events, list(media.response_events(*asked)))
+            else:
+                await self._json(media.response(*asked))
+        elif path.startswith("/v1/images/") and stream:
+            await self._pieces(events, list(media.picture_events(body)))
+        elif path.startswith("/v1/images/"):
+            await self._json(media.picture(content_type, body))
+        elif path == "/v1/audio/speech":
+            await self._pieces(b"audio/mpeg", [b"ID3" + bytes(2000)])
+        elif path.startswith("/v1/audio/") and stream:
+            await self._pieces(events, list(media.transcript_events()))
+        elif path.startswith("/v1/audio/"):
+            await self._json(media.transcript(body))
+        else:
+            await self._json(media.other(path))
 
     async def _chat(self, request: dict[str, Any], body: bytes) -> None:
         limit = request.get("max_completion_tokens") or request.get("max_tokens")
@@ -152,7 +208,7 @@ class _Answer:
         head = {
             "id": "chatcmpl-standin",
             "created": CREATED,
-            "model": request["model"],
+            "model": "-".join([request["model"], *filter(None, [self._knobs.get("dated")])]),
             "service_tier": "default",
             "system_fingerprint": FINGERPRINT,
         }
@@ -160,7 +216,9 @@ class _Answer:
         if request.get("stream"):
             await self._stream(head, request, output, usage)
             return
-        message = {"role": "assistant", "content": "word " * output, "refusal": None}
+        message: dict[str, Any] = {"role": "assistant", "content": "word " * output}
+        if calls := media.tool_calls(request):
+            message = {"role": "assistant", "content": None, "tool_calls": calls}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
         answer = {**head, "object": "chat.completion", "choices": [choice]}
         await self._json(answer if usage is None else {**answer, "usage": usage})
@@ -177,6 +235,8 @@ class _Answer:
         extra: dict[str, Any] = {"usage": None} if asked else {}
         deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
         deltas += [{"content": "word "} for _ in range(output)]
+        if calls := media.tool_calls(request):
+            deltas[1:] = [{"tool_calls": [{"index": 0, **call}]} for call in calls]
         await self._start(200, b"text/event-stream; charset=utf-8")
         for index, delta in enumerate(deltas):
             choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
@@ -251,6 +311,8 @@ class _Answer:
     async def _json(self, value: Any, status: int = 200) -> None:
         data = json.dumps(value).encode()
         headers = [(b"x-request-id", b"req_standin"), (b"openai-version", b"2020-10-01")]
+        if status in {429, 500}:
+            headers.append((b"retry-after-ms", b"5"))
         if "gzip" in self._knobs:
             data = gzip.compress(data)
             headers.append((b"content-encoding", b"gzip"))

@@ -43,6 +43,34 @@ def test_a_wrong_statement_is_one_line_and_changes_nothing(oco: Run, statement: 
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TABLE oco.api_requests",
+        "DELETE FROM oco.teams",
+        "INSERT INTO oco.teams DEFAULT VALUES",
+    ],
+)
+def test_sql_changes_nothing_unless_it_is_told_to(
+    oco: Run, warehouse: Warehouse, statement: str
+) -> None:
+    refused = oco("sql", statement)
+    assert refused.returncode == 1
+    assert refused.stdout == ""
+    assert "--write" in refused.stderr
+    assert refused.stderr.startswith("oco: cannot execute ")
+    assert refused.stderr.count("\n") == 1
+    assert warehouse.query("SELECT to_regclass('oco.api_requests') IS NOT NULL AS found") == [
+        {"found": True}
+    ]
+
+
+def test_sql_changes_what_it_is_told_to(oco: Run, warehouse: Warehouse) -> None:
+    done = oco("sql", "--write", "CREATE TABLE oco.own AS SELECT 1 AS one")
+    assert done.returncode == 0
+    assert warehouse.query("SELECT one FROM oco.own") == [{"one": 1}]
+
+
 def test_a_tokens_hash_is_stored_and_the_token_is_not(oco: Run, warehouse: Warehouse) -> None:
     token = oco("token", "create", "--name", "ci", "--role", "viewer").stdout.strip()
     rows = warehouse.query("SELECT token_hash, role, name FROM oco.api_tokens")

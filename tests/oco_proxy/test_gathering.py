@@ -30,21 +30,28 @@ def gathering(target: Written) -> GatheringTransport:
     return GatheringTransport(cast("asyncio.Transport", target), asyncio.get_running_loop())
 
 
-def test_what_one_turn_writes_goes_out_once_and_at_its_end() -> None:
+def test_a_head_and_its_body_go_out_at_once_and_together() -> None:
     target = Written()
 
     async def work() -> None:
         transport = gathering(target)
         transport.write(b"head ")
-        transport.write(b"body")
         assert target.writes == []
-        await asyncio.sleep(0)
+        transport.write(b"body")
         assert target.writes == [b"head body"]
-        transport.write(b" more")
-        await asyncio.sleep(0)
 
     asyncio.run(work())
-    assert target.writes == [b"head body", b" more"]
+
+
+def test_a_head_without_a_body_waits_for_no_longer_than_the_turn() -> None:
+    target = Written()
+
+    async def work() -> None:
+        gathering(target).write(b"head")
+        await asyncio.sleep(0)
+        assert target.writes == [b"head"]
+
+    asyncio.run(work())
 
 
 def test_closing_sends_first_what_waits() -> None:

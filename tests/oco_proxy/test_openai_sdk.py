@@ -11,6 +11,7 @@ import openai
 import pytest
 
 from oco_proxy.standin import Standin
+from oco_warehouse.database import Warehouse
 
 HELLO: Any = [{"role": "user", "content": "Say hello to everyone in the room, please."}]
 
@@ -38,6 +39,35 @@ def test_a_plain_call_is_answered_and_recorded_with_its_exact_cost(gateway: Any)
         200,
     )
     assert row["stream"] is False
+
+
+@pytest.mark.parametrize("amount", ["0.01", "50"])
+def test_a_snapshot_that_answers_costs_what_was_stated_for_its_family(
+    start: Callable[..., Any], priced: Warehouse, amount: str
+) -> None:
+    for model, source in (("gpt-4o-mini-2024-07-18", "genai-prices"), ("gpt-4o-mini", "override")):
+        price = amount if source == "override" else "1"
+        priced.execute(
+            "INSERT INTO oco.model_pricing (provider, model, input_per_m_token, "
+            "output_per_m_token, source, price_version) VALUES ('openai', %s, %s, %s, %s, %s)",
+            [model, Decimal(price), Decimal(price), source, source],
+        )
+    # Room for the call at the stated price and not at both: it is held and charged at that one.
+    limit = Decimal(amount) * 4000 / 1_000_000
+    priced.execute(
+        "INSERT INTO oco.budgets (scope, entity_id, limit_usd, period, enforcement) "
+        "VALUES ('agent', 'bot', %s, 'month', 'hard')",
+        [limit],
+    )
+    headers = {"X-Agent-ID": "bot", "X-Standin": "dated=2024-07-18,tokens=1000"}
+    with start() as gateway:
+        answer = client(gateway, **headers).chat.completions.create(
+            model="gpt-4o-mini", messages=HELLO, max_tokens=1000
+        )
+        (row,) = gateway.rows(1)
+    assert answer.model == row["model"] == "gpt-4o-mini-2024-07-18"
+    assert row["cost_usd"] == (row["input_tokens"] + 1000) * Decimal(amount) / 1_000_000 < limit
+    assert (row["cost_status"], row["price_version"]) == ("exact", "override")
 
 
 def test_a_stream_that_does_not_ask_for_usage_is_metered_and_shows_none(

@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from oco_cli import gateway
+from oco_proxy.proxy.providers import load_providers
+from oco_warehouse.errors import ConfigurationError, PortOccupiedError
+from oco_warehouse.settings import Settings, load_settings
+
 
 @pytest.fixture
 def taken() -> Iterator[int]:
@@ -16,7 +21,7 @@ def taken() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def run(home: Path, **values: str) -> subprocess.CompletedProcess[str]:
+def run(home: Path, *arguments: str, **values: str) -> subprocess.CompletedProcess[str]:
     environment = {
         "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
         "REDIS_URL": "redis://127.0.0.1:1/0",
@@ -24,7 +29,7 @@ def run(home: Path, **values: str) -> subprocess.CompletedProcess[str]:
         **values,
     }
     return subprocess.run(
-        [sys.executable, "-m", "oco_proxy"],
+        [sys.executable, "-m", "oco_proxy", *arguments],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
@@ -54,3 +59,41 @@ def test_a_wrong_setting_is_one_line(tmp_path: Path) -> None:
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
     assert "OCO_OPENAI_BASE_URL" in line
+
+
+@pytest.mark.parametrize("workers", ["0", "-3", "65"])
+def test_a_wrong_number_of_workers_is_one_line(tmp_path: Path, workers: str) -> None:
+    ended = run(tmp_path, "--workers", workers)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines() == ["oco: --workers must be a number from 1 to 64"]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        '"base_url": "http://x:port"',
+        '"base_url": "http://h:99999"',
+        '"base_url": "http://x y"',
+        '"base_url": "http://u:p@h"',
+    ],
+)
+def test_a_provider_with_a_wrong_address_is_one_line(tmp_path: Path, row: str) -> None:
+    file = tmp_path / "providers.json"
+    file.write_text(f'{{"mine": {{"dialect": "openai", {row}}}}}')
+    with pytest.raises(ConfigurationError, match=r"OCO_PROVIDERS: .*'mine': base_url") as caught:
+        load_providers(load_settings({"OCO_PROVIDERS": str(file)}))
+    assert "\n" not in str(caught.value) and "u:p" not in str(caught.value)
+
+
+def test_the_command_names_its_address_only_once_it_has_it(
+    tmp_path: Path, taken: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load_settings({"CEREBRA_PORT": str(taken), "OCO_HOME": str(tmp_path)})
+    monkeypatch.setattr(gateway, "attach", lambda _: settings)
+    monkeypatch.setattr(gateway, "load_settings", lambda: settings)
+    monkeypatch.setattr(gateway, "process_environment", lambda _: {})
+    monkeypatch.setattr(Settings, "warehouse_url", lambda _: "")
+    monkeypatch.setattr(gateway.migrations, "upgrade", lambda _: None)
+    with pytest.raises(PortOccupiedError):
+        gateway.proxy()
+    assert "Gateway on" not in capsys.readouterr().err

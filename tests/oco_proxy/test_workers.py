@@ -2,13 +2,16 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -98,3 +101,37 @@ def test_workers_that_cannot_start_end_with_an_error(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "oco: " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_stopping_gateway_takes_no_new_clients_and_finishes_its_calls(
+    process: Callable[..., Any], workers: int
+) -> None:
+    with process(workers=workers) as (gateway, parent), ThreadPoolExecutor(4) as pool:
+        if workers > 1:
+            assert eventually(lambda: len(children(parent.pid)) == workers)
+        calls = [
+            pool.submit(
+                httpx.post,
+                f"{gateway.openai}/chat/completions",
+                json=BODY,
+                headers={"X-Standin": "delay=5"},
+                timeout=30,
+            )
+            for _ in range(4)
+        ]
+        time.sleep(1)
+        parent.terminate()
+        address = urlsplit(gateway.url)
+
+        def is_refused() -> bool:
+            try:
+                socket.create_connection((str(address.hostname), address.port), 1).close()
+            except ConnectionRefusedError:
+                return True
+            return False
+
+        assert eventually(is_refused, 2.5)
+        assert not any(call.done() for call in calls)
+        assert {call.result().status_code for call in calls} == {200}
+        assert parent.wait(20) == 0

@@ -3,6 +3,10 @@ from datetime import date
 
 import psycopg
 import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 
 from oco_warehouse import migrations
 from oco_warehouse.database import Warehouse, ensure_partitions
@@ -137,3 +141,36 @@ def test_an_unknown_price_is_null_and_only_that(
             'output_cost_usd, cost_status, "timestamp") '
             f"VALUES ('a', 'openai', 200, {cost}, {cost}, {cost}, '{status}', now())".encode()
         )
+
+
+def test_prices_that_were_stated_before_stay_and_no_longer_stand_in_the_catalogues_way(
+    empty_database_url: str,
+) -> None:
+    url = empty_database_url.replace("postgresql://", "postgresql+psycopg://")
+    with create_engine(url, poolclass=NullPool).begin() as connection:
+        connection.exec_driver_sql("CREATE SCHEMA oco")
+        config = Config()
+        config.set_main_option("script_location", str(migrations.FOLDER))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0010_media_prices")
+        connection.exec_driver_sql(
+            "INSERT INTO oco.model_pricing (provider, model, tool_prices, source, price_version) "
+            "VALUES ('openai', 'a', '{\"web_search\": 0.01}', 'override', 'o'), "
+            "('openai', 'b', '{}', 'custom', 'c'), ('openai', 'c', '{}', 'genai-prices', 'g')"
+        )
+    migrations.upgrade(empty_database_url)
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute(
+            "INSERT INTO oco.model_pricing (provider, model, price_version) "
+            "SELECT 'openai', model, 'v' FROM unnest(ARRAY['a', 'b']) AS model"
+        )
+        rows = connection.execute(
+            "SELECT model, source, tool_prices::text FROM oco.model_pricing ORDER BY 1, 2"
+        ).fetchall()
+    assert rows == [
+        ("a", "genai-prices", "{}"),
+        ("a", "override", '{"web_search": 0.01}'),
+        ("b", "genai-prices", "{}"),
+        ("b", "override", "{}"),
+        ("c", "genai-prices", "{}"),
+    ]

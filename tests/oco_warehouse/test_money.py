@@ -8,11 +8,14 @@ from hypothesis import strategies as st
 from oco_warehouse.errors import InvalidInputError
 from oco_warehouse.money import (
     NANO_PER_DOLLAR,
+    AmountRange,
     exact_product,
     exact_sum,
     format_usd,
     from_nano,
+    json_amounts,
     parse_money,
+    plain,
     to_nano,
 )
 
@@ -81,3 +84,32 @@ def test_people_see_dollars_and_an_unknown_amount_as_such(
     amount: Decimal | None, text: str
 ) -> None:
     assert format_usd(amount) == text
+
+
+RANGES = st.sampled_from([AmountRange(9_000_000), AmountRange(10, above_zero=True)])
+
+
+@given(RANGES, st.decimals())
+def test_an_amount_in_range_has_few_digits_and_is_finite(
+    held: AmountRange, amount: Decimal
+) -> None:
+    if held.holds(amount):
+        assert 0 <= amount <= held.most
+        assert len(plain(amount)) < 60
+
+
+@given(RANGES, st.data())
+def test_text_that_the_pattern_matches_is_in_range(held: AmountRange, data: st.DataObject) -> None:
+    text = data.draw(st.from_regex(held.pattern, fullmatch=True, alphabet="0123456789."))
+    assert held.holds(Decimal(text))
+    assert plain(Decimal(text)) == str(Decimal(text)) or "E" in str(Decimal(text))
+
+
+@pytest.mark.parametrize("text", ["NaN", "sNaN", "-Infinity", "-1", "11", "1e-21", "0e99", "0"])
+def test_what_no_column_can_keep_is_out_of_range(text: str) -> None:
+    assert not AmountRange(10, above_zero=True).holds(Decimal(text))
+
+
+def test_json_amounts_keep_every_digit() -> None:
+    amounts = {'a"b': Decimal("1E-20"), "c": Decimal("9.00E+6")}
+    assert json_amounts(amounts) == '{"a\\"b": 0.00000000000000000001, "c": 9000000}'

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -6,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oco_warehouse.money import to_nano
-from oco_warehouse.pricing import Price, PriceTable, PriceTiers, Usage, price_usage, worst_case
+from oco_warehouse.pricing import (
+    Price,
+    PriceTable,
+    PriceTiers,
+    Usage,
+    price_usage,
+    unpriced_tool,
+    worst_case,
+)
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -176,10 +185,67 @@ def test_a_call_that_leaves_the_tier_open_may_be_served_by_any() -> None:
 
     assert possible(None) == possible("auto") == {Decimal(10), Decimal(20), Decimal(5)}
     assert possible("default") == {Decimal(10)}
-    assert possible("flex") == {Decimal(5)}
+    # What was served may differ from what was asked for: the standard tier stands in for any other.
+    assert possible("flex") == {Decimal(5), Decimal(10)}
     assert table.possible("openai", "unknown", NOW) == []
+
+
+def test_a_tool_that_may_run_without_a_price_has_no_worst_case() -> None:
+    searching = price(tool_prices={"web_search": Decimal("0.01")})
+    assert worst_case(tiers(searching), 0, 0, 32, {"web_search"}) == 320_000_000
+    assert worst_case(tiers(searching), 0, 0, 32, {"web_search", "image_generation"}) is None
+    assert unpriced_tool(tiers(searching), {"web_search", "image_generation"}) == "image_generation"
+    # What one context tier alone does not price has no price.
+    above = price(min_context_tokens=1000)
+    assert worst_case(PriceTiers((searching, above)), 0, 0, 1, {"web_search"}) is None
 
 
 def test_the_worst_case_counts_the_dearest_tool_for_every_use() -> None:
     dear = tiers(price(tool_prices={"a": Decimal("0.01"), "b": Decimal("0.03")}))
     assert worst_case(dear, 0, 0, 10) == 300_000_000
+
+
+def test_media_are_priced_inside_their_wholes() -> None:
+    media = {
+        "image_input": Decimal(8),
+        "image_output": Decimal(32),
+        "cached_image_input": Decimal(2),
+    }
+    dear = tiers(price(cached_input=Decimal("1.25"), media_prices=media))
+    used = {"image_input": 200, "cached_image_input": 30, "image_output": 400}
+    cost = price_usage(dear, Usage(1000, 500, cached_input_tokens=100, media=used))
+    # 700 × 2.5 + 200 × 8 + 70 × 1.25 + 30 × 2 and 100 × 10 + 400 × 32
+    assert cost.input_cost_usd == Decimal("0.0034975")
+    assert cost.output_cost_usd == Decimal("0.0138")
+    plain = price_usage(tiers(price()), Usage(1000, 500, cached_input_tokens=100, media=used))
+    assert plain == price_usage(tiers(price()), Usage(1000, 500))
+
+
+def test_cached_sounds_without_a_cheaper_price_cost_what_sounds_cost() -> None:
+    usage = Usage(1000, 0, cached_input_tokens=100, media={"cached_audio_input": 100})
+    dear = price(audio_input=Decimal(32))
+    assert price_usage(tiers(dear), usage).cost_usd == Decimal("0.00545")
+    assert price_usage(tiers(replace(dear, cached_input=Decimal(1))), usage).cost_usd == Decimal(
+        "0.00235"
+    )
+
+
+def test_the_worst_case_counts_media_and_free_means_free_media_too() -> None:
+    media = {"video_input": Decimal(12), "image_output": Decimal(120)}
+    assert worst_case(tiers(price(media_prices=media)), 100, 10) == to_nano(Decimal("0.0024"))
+    free = price(input=Decimal(0), output=Decimal(0), media_prices=media)
+    assert not tiers(free).is_free
+
+
+def test_long_cache_writes_without_a_price_of_their_own_are_no_exact_cost() -> None:
+    usage = Usage(1000, 0, cache_write_tokens=600, cache_write_1h_tokens=100)
+    assert price_usage(tiers(price(cache_write=Decimal(3))), usage).status == "estimated"
+    assert price_usage(tiers(price()), usage).status == "exact"
+
+
+def test_a_tier_that_must_be_named_is_held_for_only_then() -> None:
+    rows = [price(), price(service_tier="priority"), price(service_tier="fast")]
+    table = PriceTable(rows)
+    assert len(table.possible("openai", "m", NOW)) == 3  # standard twice: asked, and every tier
+    named = table.possible("openai", "m", NOW, "fast")
+    assert [found.tiers[0].service_tier for found in named] == ["fast", "standard"]

@@ -32,6 +32,16 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("CEREBRA_PORT", "eighty"),
         ("LOG_LEVEL", "loud"),
         ("OCO_OPENAI_BASE_URL", "api.openai.com"),
+        ("OCO_OPENAI_BASE_URL", "http://h:99999"),
+        ("OCO_OPENAI_BASE_URL", "http://h:0"),
+        ("OCO_OPENAI_BASE_URL", "http://h:port"),
+        ("OCO_OPENAI_BASE_URL", "http://h:"),
+        ("OCO_OPENAI_BASE_URL", "http://h/v1?key=1"),
+        ("OCO_OPENAI_BASE_URL", "http://h/v1#top"),
+        ("OCO_ANTHROPIC_BASE_URL", "http://x y"),
+        ("OCO_GEMINI_BASE_URL", "http://hunter2:p@h"),
+        ("CEREBRA_ALLOWED_ORIGINS", "localhost:3000 foo"),
+        ("CEREBRA_ALLOWED_ORIGINS", "http://a, http://b/"),
         ("OCO_BUDGET_FAILURE_MODE", "maybe"),
         ("OCO_INGESTION_CRON", "every day"),
         ("OCO_SMTP_SECURITY", "ssl"),
@@ -43,6 +53,20 @@ def test_a_wrong_value_is_one_line_that_names_the_variable(variable: str, value:
         load_settings({variable: value})
     assert str(caught.value).startswith(f"{variable}: ")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://h", "https://h_1.example:8443/openai/v1/", "http://[::1]:80", "HTTP://10.0.0.1:1"],
+)
+def test_an_address_may_have_a_port_and_a_path(address: str) -> None:
+    settings = load_settings({"OCO_OPENAI_BASE_URL": address})
+    assert settings.openai_base_url == address.rstrip("/")
+
+
+def test_origins_are_any_schemes_or_all() -> None:
+    origins = "http://localhost:3000, https://*.example.com,tauri://localhost, *"
+    assert len(load_settings({"CEREBRA_ALLOWED_ORIGINS": origins}).cors_origins) == 4
 
 
 def test_a_wrong_secret_is_not_repeated_in_the_message() -> None:

@@ -61,6 +61,18 @@ hourly as (
         user_id,
         tags,
         token_direction
+),
+
+labelled as (
+    select
+        hourly.*,
+        canonical.team as tag_team,
+        canonical.environment as tag_environment,
+        canonical.cost_center as tag_cost_center,
+        canonical.application as tag_application
+    from hourly
+    left join {{ ref('stg_canonical_tags') }} as canonical
+        on hourly.tags = canonical.tags
 )
 
 select
@@ -68,7 +80,7 @@ select
     cost as billed_cost,
     -- The gateway does not see the provider's own account: the organization stands in for it.
     coalesce(org_id, 'unattributed') as billing_account_id,
-    null::text as billing_account_name,
+    coalesce(org_id, 'unattributed') as billing_account_name,
     'Organization'::text as billing_account_type,
     'USD'::text as billing_currency,
     date_trunc('month', charge_hour, 'UTC') + interval '1 month' as billing_period_end,
@@ -127,7 +139,7 @@ select
     provider || '/' || model || '/' || lower(token_direction)
     || '/' || coalesce(service_tier, 'standard') || '/' || coalesce(price_version, '') as sku_price_id,
     team_id as sub_account_id,
-    null::text as sub_account_name,
+    team_id as sub_account_name,
     case when team_id is not null then 'Team' end as sub_account_type,
     tags,
     null::jsonb as allocated_method_details,
@@ -143,7 +155,10 @@ select
     coalesce(team_id, org_id, 'unattributed') as x_account_id,
     (charge_hour at time zone 'UTC')::date as x_usage_date,
     -- A tag is only what the caller says of itself.
-    coalesce(team_id, tags ->> 'team') as x_team,
+    coalesce(team_id, tag_team) as x_team,
+    tag_environment as x_environment,
+    tag_cost_center as x_cost_center,
+    tag_application as x_application,
     cost as x_billed_cost_usd,
     cost as x_effective_cost_usd,
     cost as x_list_cost_usd,
@@ -157,4 +172,4 @@ select
     model as x_model,
     null::text as x_source_partition,
     null::timestamptz as x_valid_from
-from hourly
+from labelled

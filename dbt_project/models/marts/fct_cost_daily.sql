@@ -1,4 +1,31 @@
+{{ config(indexes=[
+    {"columns": ["usage_date", "provider"]},
+    {"columns": ["team", "usage_date"]},
+    {"columns": ["service", "usage_date"]},
+    {"columns": ["account_id", "usage_date"]},
+]) }}
+
 -- Grain: usage day × source × provider × service × account × region × team × charge category.
+select
+    usage_date,
+    source,
+    provider,
+    service,
+    account_id,
+    region,
+    team,
+    charge_category,
+    billed_cost_usd,
+    effective_cost_usd,
+    list_cost_usd,
+    contracted_cost_usd,
+    is_estimated,
+    charge_count
+from {{ ref('int_cloud_cost_daily') }}
+where charge_count > 0
+
+union all
+
 select
     x_usage_date as usage_date,
     x_source as source,
@@ -14,7 +41,7 @@ select
     sum(x_contracted_cost_usd) as contracted_cost_usd,
     bool_or(x_estimated) as is_estimated,
     count(*) as charge_count
-from {{ ref('focus_cost_and_usage') }}
+from {{ ref('int_llm_focus') }}
 group by
     x_usage_date,
     x_source,

@@ -1,3 +1,8 @@
+{{ config(indexes=[
+    {'columns': ['usage_date', 'provider', 'model']},
+    {'columns': ['team_id', 'usage_date']},
+]) }}
+
 -- Grain: UTC day × provider × model × endpoint × organization × team × agent × user.
 select
     (requested_at at time zone 'UTC')::date as usage_date,

@@ -1,3 +1,6 @@
+{{ config(materialized="view") }}
+
+-- A view: a copy of every charge would cost more than all other marts together.
 -- Grain: one charge. Cloud charges as billed; LLM charges one an hour, model, caller and direction.
 select
     availability_zone,
@@ -70,6 +73,9 @@ select
     x_account_id,
     x_usage_date,
     x_team,
+    x_environment,
+    x_cost_center,
+    x_application,
     x_billed_cost_usd,
     x_effective_cost_usd,
     x_list_cost_usd,
@@ -158,6 +164,9 @@ select
     x_account_id,
     x_usage_date,
     x_team,
+    x_environment,
+    x_cost_center,
+    x_application,
     x_billed_cost_usd,
     x_effective_cost_usd,
     x_list_cost_usd,

@@ -23,7 +23,7 @@ renamed as (
         source as price_source,
         price_version,
         lead(effective_from) over (
-            partition by provider, model, service_tier, min_context_tokens
+            partition by provider, model, service_tier, min_context_tokens, source
             order by effective_from
         ) as effective_to
     from source

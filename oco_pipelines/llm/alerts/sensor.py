@@ -1,4 +1,4 @@
-"""The sensor that tells people: it finds what crossed a threshold and delivers what is due."""
+"""The sensor that tells people: it finds budgets that cross or refuse, and delivers what is due."""
 
 import os
 from typing import Final
@@ -18,15 +18,15 @@ def alerts_sensor() -> SensorDefinition:
         name="alerts",
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=DefaultSensorStatus.RUNNING,
-        description="Raises an alert for each budget threshold that was crossed, and delivers.",
+        description="Raises alerts for budgets that crossed a threshold or refuse, and delivers.",
     )
     def alerts(warehouse: WarehouseResource) -> SkipReason:
         """One round; what cannot be delivered now is tried again later."""
         from oco_pipelines.llm.alerts.delivery import deliver_due
-        from oco_pipelines.llm.alerts.thresholds import fire_thresholds
+        from oco_pipelines.llm.alerts.thresholds import fire_refusing, fire_thresholds
 
         house = warehouse.open()
-        raised = fire_thresholds(house)
+        raised = fire_thresholds(house) + fire_refusing(house)
         settings = load_settings() if warehouse.database_url else resolve_settings()
         done = deliver_due(house, settings, os.environ)
         return SkipReason(

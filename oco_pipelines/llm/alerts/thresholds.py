@@ -1,4 +1,4 @@
-"""Budgets that crossed a threshold, each threshold once a period.
+"""Budgets that crossed a threshold or refuse calls, each threshold and each refusing once a period.
 
 What a budget has spent moves in the ledger's transaction; here its crossings are found and
 remembered in one transaction of their own, under the rows' locks in the ledger's order.
@@ -13,6 +13,7 @@ from oco_warehouse.database import Connection, Warehouse
 from oco_warehouse.money import exact_product, format_usd
 
 KIND: Final = "budget_threshold"
+REFUSING: Final = "budget_refusing"
 _MOST_AT_ONCE: Final = 500
 # A period that ended lately still tells: its last rows arrive after it.
 _CROSSED: Final = """
@@ -70,6 +71,25 @@ _ENDED: Final = """
 """
 
 
+# The gateway writes the period: the row's own one is older when nothing was spent in this one yet.
+# No period is longer than a year, and what was told is remembered for longer.
+_REFUSING: Final = """
+    WITH refusing AS (
+        SELECT id, scope, entity_id, name, limit_usd, period, enforcement,
+               refused_period AS period_start,
+               CASE WHEN period_start = refused_period THEN period_end END AS period_end,
+               CASE WHEN period_start = refused_period THEN spent_usd ELSE 0 END AS spent_usd,
+               'budget:' || id || ':refusing:' || extract(epoch FROM refused_period) AS dedupe_key
+        FROM oco.budgets
+        WHERE enabled AND enforcement = 'hard' AND refused_period > now() - interval '367 days'
+    )
+    SELECT refusing.* FROM refusing
+    WHERE NOT EXISTS (SELECT 1 FROM oco.alerts WHERE alerts.dedupe_key = refusing.dedupe_key)
+    ORDER BY id
+    LIMIT %s
+"""
+
+
 def fire_thresholds(warehouse: Warehouse) -> int:
     """Raise an alert for each threshold that was crossed; returns how many are new."""
     raised = 0
@@ -84,6 +104,24 @@ def fire_thresholds(warehouse: Warehouse) -> int:
             raised += _raise(connection, budget, shares)
             connection.execute(_FIRE, [shares, budget["id"]])
     return raised
+
+
+def fire_refusing(warehouse: Warehouse) -> int:
+    """Raise an alert for each hard budget that began to refuse calls; returns how many are new."""
+    with warehouse.transaction() as connection:
+        return sum(
+            raise_alert(
+                connection,
+                kind=REFUSING,
+                dedupe_key=budget["dedupe_key"],
+                scope=budget["scope"],
+                entity_id=budget["entity_id"],
+                title=refusing_title(budget),
+                figures=_figures(budget),
+                period_start=budget["period_start"],
+            )
+            for budget in connection.execute(_REFUSING, [_MOST_AT_ONCE]).fetchall()
+        )
 
 
 def fire_ended_periods(warehouse: Warehouse, now: datetime) -> int:
@@ -136,15 +174,30 @@ def crossed(
 
 def threshold_title(budget: dict[str, Any], share: Decimal) -> str:
     """One line for people: who, which share, of what, and what is spent."""
-    period = "rolling period" if budget["period"] == "rolling" else budget["period"]
     return (
         f"{budget['scope']} {budget['entity_id']}: {(share * 100).normalize():f} % of its budget "
-        f"for the {period} is spent ({format_usd(budget['spent_usd'])} of "
-        f"{format_usd(budget['limit_usd'])})"
+        f"for the {_period_name(budget)} is spent ({_spent(budget)})"
     )
 
 
+def refusing_title(budget: dict[str, Any]) -> str:
+    """One line for people: who is refused, by which budget, and what is spent."""
+    return (
+        f"{budget['scope']} {budget['entity_id']}: its hard budget for the {_period_name(budget)} "
+        f"refuses calls that could cost more than is left ({_spent(budget)} is spent)"
+    )
+
+
+def _period_name(budget: dict[str, Any]) -> str:
+    return "rolling period" if budget["period"] == "rolling" else str(budget["period"])
+
+
+def _spent(budget: dict[str, Any]) -> str:
+    return f"{format_usd(budget['spent_usd'])} of {format_usd(budget['limit_usd'])}"
+
+
 def _figures(budget: dict[str, Any]) -> dict[str, str]:
+    end = budget["period_end"]
     return {
         "budget_id": budget["id"],
         "budget_name": budget["name"],
@@ -152,6 +205,6 @@ def _figures(budget: dict[str, Any]) -> dict[str, str]:
         "spent_usd": f"{budget['spent_usd']:f}",
         "period": budget["period"],
         "period_start": budget["period_start"].isoformat(),
-        "period_end": budget["period_end"].isoformat(),
+        **({} if end is None else {"period_end": end.isoformat()}),
         "enforcement": budget["enforcement"],
     }

@@ -194,7 +194,7 @@ def traffic_cost(
         if cost is None:
             return None
         # The sum of a row is priced as one call: the others' fixed price comes on top.
-        costs.append(cost + exact_product(price.per_request, Decimal(row.requests - 1)))
+        costs.append(cost + exact_product(price.fee, Decimal(row.requests - 1)))
     return exact_sum(costs)
 
 

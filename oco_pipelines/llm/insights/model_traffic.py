@@ -7,7 +7,7 @@ from typing import Final
 
 from oco_pipelines.llm.insights.model_switch import WINDOW, Capability, Traffic
 from oco_warehouse.database import Warehouse
-from oco_warehouse.price_rows import PRICES_SQL, price_from_row
+from oco_warehouse.price_rows import PRICES_SQL, price_table
 from oco_warehouse.pricing import PriceTable
 
 _MODELS: Final = """
@@ -51,7 +51,7 @@ _TRAFFIC: Final = r"""
 
 def read_price_table(warehouse: Warehouse) -> PriceTable:
     """All prices with their history."""
-    return PriceTable(map(price_from_row, warehouse.query(PRICES_SQL)))
+    return price_table(warehouse.query(PRICES_SQL))
 
 
 def read_models(warehouse: Warehouse) -> list[Capability]:

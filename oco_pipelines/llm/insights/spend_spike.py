@@ -16,6 +16,7 @@ from decimal import Decimal
 from typing import Final
 
 from oco_pipelines.llm.insights.finding import CENT, Entity, Finding, HourlySpend, text_of
+from oco_pipelines.robust import deviation, median
 from oco_warehouse.money import exact_sum, format_usd
 
 KIND: Final = "spend_spike"
@@ -30,8 +31,6 @@ JUDGED: Final = timedelta(days=2)
 DEVIATIONS: Final = 5
 LEAST_RATIO: Final = 2
 LEAST_EXCESS_USD: Final = Decimal(1)
-# A MAD times this estimates the standard deviation of a normal distribution.
-_MAD_TO_SIGMA: Final = Decimal("1.4826")
 # Spend that never varies would make any cent a spike.
 _LEAST_SIGMA_SHARE: Final = Decimal("0.1")
 _BESIDE: Final = (-1, 0, 1)
@@ -95,22 +94,8 @@ def limit_of(sample: Sequence[Decimal]) -> tuple[Decimal, Decimal] | None:
     if not sample:
         return None
     middle = median(sample)
-    spread = median([abs(cost - middle) for cost in sample]) * _MAD_TO_SIGMA
-    sigma = max(spread, middle * _LEAST_SIGMA_SHARE)
+    sigma = max(deviation(sample, middle), middle * _LEAST_SIGMA_SHARE)
     return middle, max(middle + DEVIATIONS * sigma, middle * LEAST_RATIO, middle + LEAST_EXCESS_USD)
-
-
-def median(values: Sequence[Decimal]) -> Decimal:
-    """The middle value, or the mean of the two middle ones.
-
-    Raises:
-        ValueError: when there is no value.
-    """
-    if not values:
-        raise ValueError("a median needs a value")
-    ordered = sorted(values)
-    half = len(ordered) // 2
-    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
 
 def _sample(

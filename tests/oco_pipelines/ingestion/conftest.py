@@ -1,6 +1,8 @@
 """Charges that tests are made of."""
 
+import itertools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -48,6 +50,19 @@ def make_charge() -> Callable[..., Charge]:
 
 
 @pytest.fixture
-def make_csv() -> Callable[..., bytes]:
-    """`as_csv`, for tests."""
-    return as_csv
+def make_file(tmp_path: Path) -> Callable[[bytes], Path]:
+    """Writes a new file with the given content."""
+    numbers = itertools.count()
+
+    def make(content: bytes) -> Path:
+        path = tmp_path / f"file-{next(numbers)}"
+        path.write_bytes(content)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def make_csv(make_file: Callable[[bytes], Path]) -> Callable[..., Path]:
+    """A file with `as_csv` of charges."""
+    return lambda *charges: make_file(as_csv(*charges))

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
+from oco_pipelines.ingestion.cost_batch import Origin
 from oco_pipelines.ingestion.cost_load import load
 from oco_pipelines.ingestion.focus_file import load_focus_file
 from oco_pipelines.ingestion.focus_normalise import normalise
@@ -12,14 +14,14 @@ from oco_pipelines.ingestion.focus_reader import read_focus
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import ConflictError, InvalidInputError
 
-Make = Callable[..., bytes]
+Make = Callable[..., Path]
 
 
 @pytest.fixture
 def days(make_charge: Callable[..., dict[str, str | None]], make_csv: Make) -> Make:
     """A file with one charge for each given day of September 2026."""
 
-    def make(*numbers: int) -> bytes:
+    def make(*numbers: int) -> Path:
         return make_csv(
             *(
                 make_charge(
@@ -98,10 +100,8 @@ def test_replacing_leaves_a_partition_of_the_same_name_in_another_source_alone(
 ) -> None:
     load(
         warehouse,
-        normalise(read_focus("x.csv", days(1, 2))),
-        source="athena",
-        partition="x.csv",
-        content_hash="0",
+        map(normalise, read_focus("x.csv", days(1, 2))),
+        Origin("athena", "x.csv", content_hash="0"),
     )
     load_focus_file(warehouse, "x.csv", days(3))
     load_focus_file(warehouse, "y.csv", days(4), replaces=["x.csv"])

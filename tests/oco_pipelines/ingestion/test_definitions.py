@@ -76,7 +76,7 @@ def test_a_file_becomes_a_partition_and_its_totals_hold(
     costs = materialise(source, warehouse_url, instance, "cloud_costs")
     checks = {check.check_name: check.passed for check in costs.get_asset_check_evaluations()}
     assert checks == dict.fromkeys(
-        ["control_totals", "one_rate_a_month", "schema", "freshness"], True
+        ["control_totals", "one_rate_a_month", "schema", "freshness", "no_gap_in_days"], True
     )
 
 

@@ -1,21 +1,24 @@
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from oco_pipelines.ingestion.focus_normalise import Normalised, add_totals, normalise
+from oco_pipelines.ingestion.cost_totals import add_totals
+from oco_pipelines.ingestion.focus_normalise import Normalised, normalise
 from oco_pipelines.ingestion.focus_reader import read_focus
 
 Charge = dict[str, str | None]
 MakeCharge = Callable[..., Charge]
-MakeCsv = Callable[..., bytes]
+MakeCsv = Callable[..., Path]
 
 
-def read(content: bytes) -> Normalised:
-    return normalise(read_focus("file", content))
+def read(path: Path) -> Normalised:
+    (table,) = read_focus("file", path)
+    return normalise(table)
 
 
 def test_a_charge_becomes_a_row_of_the_warehouse(
@@ -91,14 +94,6 @@ def test_accepted_and_rejected_add_up_to_the_file(
             (Decimal(row[0]) for row in rows if row[1] == currency and row[0] != "n/a"), Decimal(0)
         )
         assert result.totals_source[currency]["billed_cost"] == by_hand
-
-
-def test_identical_rows_are_told_apart_by_their_occurrence(
-    make_charge: MakeCharge, make_csv: MakeCsv
-) -> None:
-    frame = read(make_csv(make_charge(), make_charge(), make_charge(BilledCost="2"))).accepted
-    assert frame["occurrence"].to_list() == [1, 2, 1]
-    assert frame["row_hash"].n_unique() == 2
 
 
 def test_the_hash_is_of_what_a_row_says_and_not_of_how_it_is_written(

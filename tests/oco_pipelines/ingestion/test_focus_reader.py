@@ -1,8 +1,10 @@
 import gzip
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import polars as pl
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oco_pipelines.ingestion.focus_columns import REQUIRED
-from oco_pipelines.ingestion.focus_reader import ROW_NUMBER, read_focus
+from oco_pipelines.ingestion.focus_reader import ROW_NUMBER, SourceTable, read_focus
 from oco_warehouse.errors import InvalidFileError, OpenCloudOpsError
 
 HEADER = (*REQUIRED, "ProviderName", "Tags")
@@ -24,8 +26,17 @@ def csv_of(rows: list[dict[str, str]], header: tuple[str, ...] = HEADER) -> byte
     return frame.write_csv().encode()
 
 
+def read_all(name: str, content: bytes, ignore: Collection[str] = ()) -> SourceTable:
+    """A file of that content as one table."""
+    with NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        tables = list(read_focus(name, Path(file.name), ignore))
+    return SourceTable(pl.concat(table.rows for table in tables), tables[0].ignored)
+
+
 def rows_of(content: bytes) -> list[dict[str, str]]:
-    return read_focus("file", content).rows.drop(ROW_NUMBER).to_dicts()
+    return read_all("file", content).rows.drop(ROW_NUMBER).to_dicts()
 
 
 def test_null_is_null_whatever_it_is_written_as() -> None:
@@ -53,11 +64,11 @@ def test_columns_match_in_any_case_and_in_snake_case() -> None:
 
 
 def test_rows_are_numbered_from_one() -> None:
-    assert read_focus("f", csv_of([{}, {}])).rows[ROW_NUMBER].to_list() == [1, 2]
+    assert read_all("f", csv_of([{}, {}])).rows[ROW_NUMBER].to_list() == [1, 2]
 
 
 def test_stray_ids_and_custom_columns_are_left_out_and_told() -> None:
-    table = read_focus("f", csv_of([{}], (*HEADER, "Id", "x_Custom")))
+    table = read_all("f", csv_of([{}], (*HEADER, "Id", "x_Custom")))
     assert table.ignored == ("Id", "x_Custom")
     assert "Id" not in table.rows.columns
 
@@ -65,8 +76,8 @@ def test_stray_ids_and_custom_columns_are_left_out_and_told() -> None:
 def test_an_unknown_column_can_be_left_out_by_name() -> None:
     content = csv_of([{}], (*HEADER, "Margin"))
     with pytest.raises(InvalidFileError, match="unknown column 'Margin'"):
-        read_focus("f", content)
-    assert read_focus("f", content, ["margin"]).ignored == ("Margin",)
+        read_all("f", content)
+    assert read_all("f", content, ["margin"]).ignored == ("Margin",)
 
 
 def test_parquet_gives_the_same_texts_as_csv() -> None:
@@ -117,7 +128,7 @@ def test_a_file_that_is_not_focus_is_one_line_naming_it(
     make: Callable[[], bytes], told: str
 ) -> None:
     with pytest.raises(InvalidFileError) as caught:
-        read_focus("september.csv", make())
+        read_all("september.csv", make())
     assert str(caught.value).startswith("september.csv: ")
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -126,4 +137,4 @@ def test_a_file_that_is_not_focus_is_one_line_naming_it(
 @given(st.binary(max_size=300))
 def test_junk_is_refused_and_never_a_crash(content: bytes) -> None:
     with pytest.raises(OpenCloudOpsError):
-        read_focus("junk", content)
+        read_all("junk", content)

@@ -6,7 +6,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from oco_pipelines.ingestion import sources
-from oco_pipelines.ingestion.object_store import list_files, read_file
+from oco_pipelines.ingestion.object_store import list_files, local_file
 from oco_warehouse.errors import ConfigurationError, InvalidInputError, NotFoundError
 from oco_warehouse.settings import Settings, load_settings
 
@@ -37,12 +37,15 @@ def test_files_of_s3_are_listed_below_their_folder_and_read(bucket: str) -> None
     found = sources.discover(settings)
     assert [file.key for file in found] == ["a.csv", "deep/b.parquet"]
     assert all(file.etag for file in found)
-    assert sources.read(settings, "deep/b.parquet") == b"focus/deep/b.parquet"
+    with sources.local_copy(settings, "deep/b.parquet") as path:
+        assert path.read_bytes() == b"focus/deep/b.parquet"
+    assert not path.exists()
 
 
 def test_what_is_not_in_s3_says_so(bucket: str) -> None:
-    with pytest.raises(InvalidInputError, match="does not exist"):
-        read_file(bucket, "none.csv", load_settings(KEYS))
+    missing = local_file(bucket, "none.csv", load_settings(KEYS))
+    with pytest.raises(InvalidInputError, match="does not exist"), missing:
+        pass
 
 
 def test_a_local_file_changes_its_mark_with_its_content(tmp_path: Path) -> None:
@@ -55,8 +58,9 @@ def test_a_local_file_changes_its_mark_with_its_content(tmp_path: Path) -> None:
 
 
 def test_a_path_out_of_the_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match="outside"):
-        read_file(str(tmp_path), "../secret", _settings(tmp_path))
+    outside = local_file(str(tmp_path), "../secret", _settings(tmp_path))
+    with pytest.raises(InvalidInputError, match="outside"), outside:
+        pass
 
 
 def test_an_address_of_another_kind_is_refused(tmp_path: Path) -> None:
@@ -68,8 +72,8 @@ def test_the_sample_stands_in_only_where_no_cloud_is_configured(tmp_path: Path) 
     assert len(sources.discover(_settings(tmp_path))) == 6
     cloud = load_settings({**KEYS, "OCO_HOME": str(tmp_path)})
     assert sources.discover(cloud) == []
-    with pytest.raises(NotFoundError):
-        sources.read(cloud, "a.csv")
+    with pytest.raises(NotFoundError), sources.local_copy(cloud, "a.csv"):
+        pass
 
 
 def _settings(home: Path) -> Settings:

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from oco_pipelines.ingestion.object_store import list_files, read_file
+from oco_pipelines.ingestion.object_store import list_files, local_file
 from oco_warehouse.errors import ConfigurationError, InvalidInputError
 from oco_warehouse.settings import load_settings
 
@@ -112,7 +112,11 @@ def test_files_are_listed_and_read(cloud: tuple[str, dict[str, str]]) -> None:
         ("2026-09/a.csv", 3),
         ("2026-10/b c.csv.gz", 3),
     ]
-    assert [read_file(root, file.key, settings) for file in files] == [b"one", b"two"]
+    contents = []
+    for file in files:
+        with local_file(root, file.key, settings) as path:
+            contents.append(path.read_bytes())
+    assert contents == [b"one", b"two"]
 
 
 def test_a_missing_file_and_a_closed_bucket_are_one_line(
@@ -120,7 +124,8 @@ def test_a_missing_file_and_a_closed_bucket_are_one_line(
 ) -> None:
     scheme, environment = cloud
     settings = load_settings(environment)
-    with pytest.raises(InvalidInputError, match="does not exist"):
-        read_file(f"{scheme}://bills/focus", "nothing.csv", settings)
+    missing = local_file(f"{scheme}://bills/focus", "nothing.csv", settings)
+    with pytest.raises(InvalidInputError, match="does not exist"), missing:
+        pass
     with pytest.raises(ConfigurationError, match="access is denied"):
         list_files(f"{scheme}://closed/focus", settings)

@@ -80,6 +80,21 @@ def test_a_late_price_is_worked_out_by_hand_and_moves_every_budget(warehouse: Wa
     assert budget_differences(warehouse) == []
 
 
+def test_a_call_that_was_billed_by_the_second_is_never_free(warehouse: Warehouse) -> None:
+    call(warehouse, input_tokens=0, output_tokens=0, cached_input_tokens=0)
+    price(warehouse)
+    assert reprice(warehouse) == Repriced(0, 0, Decimal(0))
+    assert costs(warehouse) == {"a": None}
+
+
+def test_a_provider_with_anothers_prices_is_priced_late_by_those(warehouse: Warehouse) -> None:
+    call(warehouse, provider="azure")
+    price(warehouse)
+    assert reprice(warehouse) == Repriced(1, 0, Decimal(0))
+    assert reprice(warehouse, price_providers={"azure": "openai"}) == Repriced(1, 1, COST)
+    assert costs(warehouse) == {"a": COST}
+
+
 def test_run_again_it_changes_nothing(warehouse: Warehouse) -> None:
     call(warehouse)
     budget(warehouse, "team", "search")

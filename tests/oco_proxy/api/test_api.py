@@ -164,9 +164,17 @@ def test_a_new_budget_counts_what_its_period_has_spent(
         {"limit_usd": "-1"},
         {"limit_usd": "NaN"},
         {"limit_usd": "1e30"},
+        {"limit_usd": "1e-999999"},
+        {"limit_usd": "0e999999"},
+        {"limit_usd": "0." + "1" * 20_000},
+        {"thresholds": ["1e-999999"]},
+        {"thresholds": ["0"]},
         {"scope": "planet"},
         {"entity_id": ""},
         {"entity_id": "a\0b"},
+        {"entity_id": "a\u200bb"},
+        {"entity_id": "*"},
+        {"time_zone": "localtime"},
         {"time_zone": "Mars/Olympus"},
         {"period": "rolling"},
         {"rolling_seconds": 3600},
@@ -180,6 +188,19 @@ def test_a_budget_that_makes_no_sense_is_a_400_and_nothing_is_written(
     answer = api("operator").post("/budgets", json=body)
     assert is_problem(answer, 400, "invalid_input")
     assert warehouse.query("SELECT id FROM oco.budgets") == []
+
+
+def test_names_are_kept_in_one_spelling(api: Callable[..., httpx.Client]) -> None:
+    scope = {"scope": "tag:e\u0301", "entity_id": "u\u0308"}
+    for method, path, more in (
+        ("POST", "/budgets", {"limit_usd": "1"}),
+        ("POST", "/routing/policies", {"strategy": "balanced"}),
+        ("PUT", "/rate-limits", {"requests_per_minute": 1}),
+    ):
+        made = api("operator").request(method, path, json={**scope, **more}).json()
+        assert (made["scope"], made["entity_id"]) == ("tag:é", "ü"), path
+    api().post("/tokens", json={"name": "n", "role": "agent", "agent_id": "u\u0308"})
+    assert api().get("/tokens").json()["items"][0]["agent_id"] == "ü"
 
 
 def test_a_token_is_shown_once_works_and_is_revoked(

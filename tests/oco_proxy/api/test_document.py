@@ -1,5 +1,7 @@
 """What the API's document promises, and what is refused because it is not in it."""
 
+import re
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -134,3 +136,56 @@ def test_an_offset_out_of_the_calendar_is_a_400(client: httpx.Client) -> None:
     body = {"name": "n", "role": "viewer", "expires_at": "9999-12-31T23:59:59-23:59"}
     answer = client.post("/tokens", json=body)
     assert (answer.status_code, answer.json()["detail"]) == (400, "expires_at is out of range")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"limit_usd": "1e-999999"},
+        {"limit_usd": "0." + "1" * 20_000},
+        {"thresholds": ["1e-999999"]},
+        {"thresholds": ["0.5", "NaN"]},
+    ],
+)
+def test_digits_that_no_amount_has_are_a_400(
+    client: httpx.Client, change: dict[str, object]
+) -> None:
+    made = client.post("/budgets", json={"scope": "agent", "entity_id": "a", "limit_usd": "1"})
+    path = f"/budgets/{made.json()['id']}"
+    answer = client.patch(path, json=change, headers={"If-Match": "*"})
+    assert (answer.status_code, answer.headers["content-type"]) == (400, PROBLEM)
+    assert "with at most 20 decimals" in answer.json()["detail"]
+
+
+def test_amounts_are_answered_without_an_exponent(client: httpx.Client) -> None:
+    for limit in ("9000000", "0.0000006", "9.00E+6", 1e-10):
+        body = {
+            "scope": "agent", "entity_id": str(limit), "limit_usd": limit,
+            "thresholds": ["0.00000001"],
+        }  # fmt: skip
+        made = client.post("/budgets", json=body).json()
+        listed = client.get("/budgets").json()["items"][0]
+        for answer in (made, listed):
+            assert Decimal(answer["limit_usd"]) == Decimal(str(limit))
+            assert "E" not in answer["limit_usd"].upper()
+            assert answer["thresholds"] == ["0.00000001"]
+
+
+def test_the_document_says_which_text_is_an_amount(client: httpx.Client) -> None:
+    document = client.get(str(client.base_url).replace("/api/v1/", "/docs/openapi.json")).json()
+    schemas = document["components"]["schemas"]
+    limit = schemas["NewBudget"]["properties"]["limit_usd"]
+    changed = schemas["BudgetChange"]["properties"]["limit_usd"]["oneOf"][0]
+    share = schemas["NewBudget"]["properties"]["thresholds"]["items"]
+    cached = schemas["PriceOverride"]["properties"]["cached_input_per_m_token"]["oneOf"][0]
+    tool = schemas["PriceOverride"]["properties"]["tool_prices"]["additionalProperties"]
+    assert limit["pattern"] == changed["pattern"]
+    assert cached["pattern"] == tool["pattern"]
+    assert (limit["maximum"], share["maximum"], cached["maximum"]) == (9_000_000, 10, 1_000_000)
+    for schema, taken, refused in (
+        (limit, ("0", "8999999.99", "9000000.0", "0.5"), ("9000001", "1e2", "-1", "NaN", "")),
+        (share, ("0.5", "10", "0.01"), ("0", "0.0", "10.1", "11")),
+        (cached, ("0", "999999.5", "1000000"), ("1000001", "0." + "1" * 21)),
+    ):
+        assert all(re.search(schema["pattern"], text) for text in taken)
+        assert not any(re.search(schema["pattern"], text) for text in refused)

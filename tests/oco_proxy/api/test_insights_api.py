@@ -161,6 +161,12 @@ def test_models_without_a_price_are_listed_by_their_calls(
         "total_tokens, timestamp) SELECT 'r' || n, 'openai', CASE n % 3 WHEN 0 THEN 'a' ELSE 'b' "
         "END, 'unpriced', 200, 10, '2026-11-01Z' FROM generate_series(1, 6) AS n"
     )
+    gateway.warehouse.execute(
+        "INSERT INTO oco.api_requests (id, provider, model, cost_status, status_code, "
+        "input_tokens, output_tokens, \"timestamp\") VALUES ('cut', 'openai', 'priced', "
+        "'unpriced', 200, NULL, 7, '2026-11-01Z'), ('off', 'openai', 'priced', 'unpriced', 200, "
+        "0, 0, '2026-11-01Z')"
+    )
     items = api("viewer").get("/models/unpriced").json()["items"]
     assert [(item["model"], item["requests"], item["tokens"]) for item in items] == [
         ("b", 4, 40),
@@ -192,6 +198,49 @@ def test_a_stated_price_is_kept_to_the_last_digit_replaced_and_taken_back(
     assert audited(gateway) == ["price.set"] * 3 + ["price.delete"] * 2
 
 
+CATALOGUE = """
+INSERT INTO oco.model_pricing (provider, model, input_per_m_token, output_per_m_token,
+    cached_input_per_m_token, tool_prices, media_prices, price_version)
+VALUES ('openai', 'gpt-4.1-mini', 0.0000004, 1.6, 0.1, '{"web_search": 0.0000001}', '{}', 'v')
+"""
+
+
+def test_a_stated_price_that_is_taken_back_uncovers_the_catalogues(
+    api: Callable[[str], httpx.Client], gateway: Any
+) -> None:
+    client = api("operator")
+    gateway.warehouse.execute(CATALOGUE)
+    price = {**PRICE, "model": "gpt-4.1-mini", "tool_prices": {"shell": "0.03"}}
+    assert client.put("/models/prices", json=price).status_code == 200
+    key = {"provider": "openai", "model": "gpt-4.1-mini"}
+
+    def listed() -> dict[str, tuple[str, dict[str, str]]]:
+        items = client.get("/models", params=key).json()["items"]
+        return {item["source"]: (item["input_per_m_token"], item["tool_prices"]) for item in items}
+
+    catalogue = {"genai-prices": ("0.0000004", {"web_search": "0.0000001"})}
+    assert listed() == {"override": ("0.10", {"shell": "0.03"}), **catalogue}
+    assert client.delete("/models/prices", params=key).status_code == 204
+    assert listed() == catalogue
+    assert client.delete("/models/prices", params=key).status_code == 404
+
+
+def test_a_price_that_is_a_number_is_read_without_a_float(
+    api: Callable[[str], httpx.Client], gateway: Any
+) -> None:
+    client = api("operator")
+    for number, status in (("0.1234567890123456789", 200), ("1e-999999", 400)):
+        text = json.dumps({**PRICE, "input_per_m_token": 0, "tool_prices": {"shell": "0.0000001"}})
+        body = text.replace('"input_per_m_token": 0', f'"input_per_m_token": {number}')
+        headers = {"Content-Type": "application/json"}
+        answer = client.put("/models/prices", content=body, headers=headers)
+        assert answer.status_code == status, answer.text
+    (item,) = client.get("/models", params={"model": "in-house"}).json()["items"]
+    assert item["input_per_m_token"] == "0.1234567890123456789"
+    (row,) = gateway.warehouse.query("SELECT details ->> 'tool_prices' AS tools FROM oco.audit_log")
+    assert row["tools"] == '{"shell": 0.0000001}'
+
+
 def test_a_price_of_the_catalogue_cannot_be_deleted(api: Callable[[str], httpx.Client]) -> None:
     key = {"provider": "openai", "model": "gpt-4o-mini"}
     assert api("operator").delete("/models/prices", params=key).status_code == 404
@@ -202,6 +251,12 @@ UNUSABLE_PRICES: list[dict[str, Any]] = [
     {"input_per_m_token": "NaN"},
     {"input_per_m_token": None},
     {"input_per_m_token": "1e40"},
+    {"input_per_m_token": "1e-999999"},
+    {"input_per_m_token": "1." + "0" * 20_000},
+    {"tool_prices": {"shell": "-1"}},
+    {"tool_prices": {"": "1"}},
+    {"tool_prices": {str(n): "1" for n in range(101)}},
+    {"media_prices": {"smell": "1"}},
     {"effective_from": "2026-11-01T00:00:00"},
     {"effective_from": "0001-01-01T00:00:00+23:59"},
     {"effective_from": "9999-12-31T23:59:59-23:59"},

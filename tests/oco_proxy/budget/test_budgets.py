@@ -71,7 +71,47 @@ def test_a_request_over_budget_is_refused_with_everything_a_caller_needs(
     wait = (resets - datetime.now(UTC)).total_seconds()
     assert 0 <= int(answer.headers["retry-after"]) - wait < 60
     assert answer.headers["x-should-retry"] == "false"
+    assert "has $0.000100 left" in body["message"]
+    assert "this request could cost up to $0.00" in body["message"]
+    assert "smaller max_tokens" in body["message"]
     assert standin.seen == []
+
+
+def test_a_budget_that_is_spent_says_so(priced: Warehouse, start: Callable[..., Any]) -> None:
+    add_budget(priced, "0")
+    with start() as gateway:
+        message = call(gateway).json()["message"]
+    assert "is used up: $0.00 of $0.00 is spent. It resets at" in message
+
+
+def test_that_a_budget_refuses_is_written_down_in_the_background(
+    priced: Warehouse, start: Callable[..., Any]
+) -> None:
+    add_budget(priced, "0.0001")
+    query = "SELECT refused_period = date_trunc('month', now(), 'UTC') AS noted FROM oco.budgets"
+    with start() as gateway:
+        assert call(gateway).status_code == 429
+        deadline = time.monotonic() + 10
+        while not priced.query(query)[0]["noted"] and time.monotonic() < deadline:
+            time.sleep(0.05)
+    assert priced.query(query)[0]["noted"]
+
+
+def test_room_that_calls_under_way_hold_is_worth_a_retry_soon(
+    priced: Warehouse, start: Callable[..., Any]
+) -> None:
+    add_budget(priced, "0.001")
+    with start() as gateway, ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(call, gateway, **{"X-Standin": "delay=2.5"})
+        time.sleep(1.5)  # a new Redis lets nobody pass for the first second
+        refused = call(gateway)
+        assert slow.result().status_code == 200
+    assert refused.status_code == 429
+    assert refused.headers["retry-after"] == "1"
+    assert refused.headers["x-should-retry"] == "true"
+    body = refused.json()
+    assert body["error"] == "budget_exceeded" and Decimal(body["reserved_usd"]) > 0
+    assert "while other calls are under way" in body["message"]
 
 
 def test_the_sdk_shows_its_user_the_message_in_the_providers_shape(
@@ -82,7 +122,7 @@ def test_the_sdk_shows_its_user_the_message_in_the_providers_shape(
         sdk = openai.OpenAI(
             base_url=gateway.openai, api_key="k", default_headers={"X-Agent-ID": "bot"}
         )
-        with pytest.raises(openai.RateLimitError, match="budget of agent bot is used up") as caught:
+        with pytest.raises(openai.RateLimitError, match="budget of agent bot has") as caught:
             sdk.chat.completions.create(**BODY)
     assert caught.value.type == "budget_exceeded"
     assert caught.value.body["scope"] == "agent"  # type: ignore[index]
@@ -106,6 +146,36 @@ def test_every_scope_limits(priced: Warehouse, start: Callable[..., Any], scope:
         refused, other = call(gateway, **HEADERS_OF[scope]), call(gateway)
     assert (refused.status_code, other.status_code) == (429, 200)
     assert refused.json()["scope"] == scope
+
+
+def test_names_with_accents_limit_however_a_header_spells_them(
+    priced: Warehouse, start: Callable[..., Any]
+) -> None:
+    add_budget(priced, "0", entity_id="böt")
+    add_budget(priced, "0", scope="tag:é", entity_id="ü")
+    spelled: list[dict[str, bytes]] = [
+        {"X-Agent-ID": "böt".encode()},
+        {"X-Agent-ID": "böt".encode("latin-1")},
+        {"X-OCO-Tags": '{"é": "ü"}'.encode()},
+        {"X-OCO-Tags": b'{"e\\u0301": "\\u00fc"}'},
+    ]
+    with start() as gateway:
+        for headers in spelled:
+            answer = httpx.post(f"{gateway.openai}/chat/completions", json=BODY, headers=headers)
+            assert answer.status_code == 429, headers
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_no_method_walks_around_a_budget(
+    priced: Warehouse, start: Callable[..., Any], standin: Any, method: str
+) -> None:
+    add_budget(priced, "0")
+    with start() as gateway:
+        for path, status in (("chat/completions", 429), ("audio/speech", 400)):
+            url, headers = f"{gateway.openai}/{path}", {"X-Agent-ID": "bot"}
+            answer = httpx.request(method, url, json=BODY, headers=headers)
+            assert answer.status_code == status, answer.text
+    assert standin.seen == []
 
 
 @pytest.mark.parametrize("scope", ["team", "user", "org", "tag:env"])
@@ -161,17 +231,25 @@ def test_a_free_model_stays_usable_over_budget_and_an_unpriced_one_is_refused(
     assert "gpt-99" in unknown.json()["detail"]
 
 
-def test_a_budget_change_takes_effect_within_a_second(
+def test_a_budget_change_takes_effect_within_a_second_everywhere(
     priced: Warehouse, start: Callable[..., Any]
 ) -> None:
-    with start() as gateway:
-        assert call(gateway).status_code == 200
+    with start() as one, start() as other:
+
+        def answers() -> list[int]:
+            return [call(gateway).status_code for gateway in (one, other)]
+
+        assert answers() == [200, 200]
         add_budget(priced, "0")
         time.sleep(1)
-        assert call(gateway).status_code == 429
+        assert answers() == [429, 429]
         priced.execute("UPDATE oco.budgets SET limit_usd = 1")
         time.sleep(1)
-        assert call(gateway).status_code == 200
+        assert answers() == [200, 200]
+        priced.execute("DELETE FROM oco.budgets")
+        add_budget(priced, "0", entity_id="someone-else")
+        time.sleep(1)
+        assert answers() == [200, 200]
 
 
 async def _storm(urls: list[str], count: int) -> list[int]:
@@ -230,8 +308,8 @@ def test_a_request_in_flight_stays_reserved_through_a_flush(
 ) -> None:
     add_budget(priced, "0.0008")
     with start() as gateway, ThreadPoolExecutor() as pool:
-        slow = pool.submit(call, gateway, None, **{"X-Standin": "delay=3"})
-        time.sleep(1)
+        slow = pool.submit(call, gateway, None, **{"X-Standin": "delay=4"})
+        time.sleep(1.5)  # a new Redis lets nobody pass for the first second
         redis.Redis.from_url(redis_url).flushall()
         assert call(gateway).status_code == 429
         assert slow.result().status_code == 200

@@ -1,6 +1,7 @@
 """Budgets over several gateway processes, one of which dies: each keeper here is one gateway."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 
 from oco_proxy.budget.admission import BudgetKeeper
+from oco_proxy.budget.fallback import FRESH_SECONDS, NOTICE_SECONDS, LeftFallback
+from oco_proxy.budget.holds import Hold
 from oco_proxy.budget.limits import Limits
 from oco_proxy.budget.redis_link import RedisLink
 from oco_proxy.budget.scripts import Scripts
@@ -37,10 +40,10 @@ class Gateways:
         await keeper.limits.refresh(self.pool)
         return keeper
 
-    async def record(self, keeper: BudgetKeeper, name: str, cost: int) -> None:
-        """What the ledger of a gateway does with one call's record."""
+    def made(self, name: str, cost: int) -> RequestRecord:
+        """One call's record."""
         amount = Decimal(cost)
-        record = RequestRecord(
+        return RequestRecord(
             id=name,
             provider="openai",
             endpoint="chat.completions",
@@ -53,6 +56,10 @@ class Gateways:
             status_code=200,
             timestamp=datetime.now(UTC),
         )
+
+    async def record(self, keeper: BudgetKeeper, name: str, cost: int) -> None:
+        """What the ledger of a gateway does with one call's record."""
+        record = self.made(name, cost)
         async with self.pool.acquire() as connection:
             posted = await write_batch(connection, [record])
         await keeper.posted([record], posted)
@@ -107,6 +114,164 @@ def test_without_redis_gateways_see_what_each_other_holds(warehouse: Warehouse) 
         await admit(second, "r3", 4)
 
     run(warehouse, GONE, work)
+
+
+def test_a_gateway_that_is_back_on_redis_is_still_seen_by_those_that_are_not(
+    warehouse: Warehouse,
+) -> None:
+    async def work(gateways: Gateways) -> None:
+        back, slower = await gateways.add("back"), await gateways.add("slower")
+        await admit(back, "r1", 3)
+        back.settle("r1", 2 * NANO)
+        await admit(back, "r2", 4)
+        await back._fallback.leave()
+        with pytest.raises(BudgetExceeded) as refused:
+            await admit(slower, "r3", 5)
+        assert refused.value.reserved_usd == 6
+        assert not await slower._fallback.others_without_redis()
+
+    run(warehouse, GONE, work)
+
+
+def test_the_others_have_time_to_notice_however_late_they_can_be_told(
+    warehouse: Warehouse,
+) -> None:
+    async def work(gateways: Gateways) -> None:
+        keeper = await gateways.add("late")
+        fallback = keeper._fallback
+
+        async def waited(name: str) -> float:
+            began = time.monotonic()
+            await fallback.admit(Hold(name, keeper.limits.claims(SCOPES, datetime.now(UTC)), NANO))
+            return time.monotonic() - began
+
+        fallback.enter()
+        await asyncio.sleep(NOTICE_SECONDS)  # as long as PostgreSQL could not be told
+        assert await waited("r1") >= NOTICE_SECONDS
+        assert await waited("r2") < NOTICE_SECONDS / 2
+        await asyncio.sleep(FRESH_SECONDS + 0.1)  # the others take it for dead by now
+        assert await waited("r3") >= NOTICE_SECONDS
+
+    run(warehouse, GONE, work)
+
+
+def test_after_an_outage_of_postgresql_the_others_have_time_again(warehouse: Warehouse) -> None:
+    async def work(gateways: Gateways) -> None:
+        keeper = await gateways.add("quick")
+        await admit(keeper, "r1", 1)
+        await gateways.pool.execute("ALTER TABLE oco.budget_reservations RENAME TO away")
+        with pytest.raises(BudgetUnavailable):
+            await admit(keeper, "r2", 1)
+        await gateways.pool.execute("ALTER TABLE oco.away RENAME TO budget_reservations")
+        began = time.monotonic()
+        await admit(keeper, "r3", 1)
+        assert time.monotonic() - began >= NOTICE_SECONDS
+
+    run(warehouse, GONE, work)
+
+
+def test_nobody_returns_to_redis_before_all_could_write_down_what_they_hold(
+    warehouse: Warehouse, redis_url: str
+) -> None:
+    async def work(gateways: Gateways) -> None:
+        first, second = await gateways.add("first"), await gateways.add("second")
+        for keeper in (first, second):
+            keeper._rest(ConnectionError())
+        assert not await first._can_return()
+        await asyncio.sleep(NOTICE_SECONDS)
+        assert not await second._can_return()  # PostgreSQL answers it only now
+        assert not await first._can_return()
+        await asyncio.sleep(NOTICE_SECONDS)
+        assert await second._can_return()
+        assert await first._can_return()
+
+    run(warehouse, redis_url, work)
+
+
+def test_a_redis_that_is_new_hears_what_is_held_before_its_holder_uses_it(
+    warehouse: Warehouse, redis_url: str
+) -> None:
+    async def work(gateways: Gateways) -> None:
+        doubting, trusting = await gateways.add("doubting"), await gateways.add("trusting")
+        await admit(doubting, "r1", 6)
+        doubting._rest(ConnectionError())
+        await trusting._scripts._link.execute("FLUSHDB")
+        await trusting._scripts.begin_epoch()
+        await doubting._redis_hears()
+        with pytest.raises(BudgetExceeded) as refused:
+            await admit(trusting, "r2", 5)
+        assert refused.value.reserved_usd == 6
+
+    run(warehouse, redis_url, work)
+
+
+def test_a_call_that_waits_while_everybody_returns_to_redis_is_held_there(
+    warehouse: Warehouse, redis_url: str
+) -> None:
+    async def work(gateways: Gateways) -> None:
+        back, other = await gateways.add("back"), await gateways.add("other")
+        back._rest(ConnectionError())
+        await admit(back, "r1", 1)  # everybody had time to notice
+        async with back._fallback.standing_still():
+            waiting = asyncio.create_task(admit(back, "r2", 6))
+            await asyncio.sleep(0.05)
+            back._was_gone = False
+            back._fallback.left()
+        await waiting
+        with pytest.raises(BudgetExceeded) as refused:
+            await admit(other, "r3", 5)
+        assert refused.value.reserved_usd == 7
+
+    run(warehouse, redis_url, work)
+
+
+def test_a_call_that_comes_too_late_for_the_fallback_sends_nobody_away_from_redis(
+    warehouse: Warehouse, redis_url: str
+) -> None:
+    async def work(gateways: Gateways) -> None:
+        back, other = await gateways.add("back"), await gateways.add("other")
+        hold = Hold("r1", back.limits.claims(SCOPES, datetime.now(UTC)), NANO)
+        with pytest.raises(LeftFallback):
+            await back._fallback.admit(hold)
+        assert not await other._fallback.others_without_redis()
+
+    run(warehouse, redis_url, work)
+
+
+def test_a_gateway_says_that_it_lives_however_many_calls_wait(warehouse: Warehouse) -> None:
+    async def work(gateways: Gateways) -> None:
+        keeper = await gateways.add("busy")
+        await admit(keeper, "r0", 0)
+        await admit(keeper, "r1", 1)
+        calls = [
+            asyncio.create_task(keeper.admit(f"q{n}", SCOPES, 1, datetime.now(UTC)))
+            for n in range(200)
+        ]
+        await asyncio.sleep(0)
+        await keeper._fallback.tell(redis_answers=False)
+        assert sum(call.done() for call in calls) < 10
+        await asyncio.gather(*calls)
+
+    run(warehouse, GONE, work)
+
+
+def test_calls_count_as_spent_when_the_answer_to_their_commit_was_lost(
+    warehouse: Warehouse, redis_url: str
+) -> None:
+    async def work(gateways: Gateways) -> None:
+        keeper = await gateways.add("unlucky")
+        await admit(keeper, "r1", 6)
+        keeper.settle("r1", 6 * NANO)
+        async with gateways.pool.acquire() as connection:
+            records = [gateways.made("r1", 6)]
+            await write_batch(connection, records)
+            # Nobody heard of it, so that the ledger writes the same again.
+            await keeper.posted(records, await write_batch(connection, records))
+        with pytest.raises(BudgetExceeded) as refused:
+            await admit(keeper, "r2", 5)
+        assert refused.value.spent_usd == 6
+
+    run(warehouse, redis_url, work)
 
 
 def test_without_redis_posted_money_is_no_longer_held(warehouse: Warehouse) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oco_proxy.budget.periods import CALENDAR_PERIODS, period_at
+from oco_proxy.budget.periods import CALENDAR_PERIODS, check_zone, period_at
 from oco_warehouse.errors import InvalidInputError
 
 ZONES = st.sampled_from(sorted(available_timezones() - {"localtime"}))
@@ -64,3 +64,10 @@ def test_a_day_without_a_midnight_begins_when_the_clocks_jump() -> None:
 def test_what_cannot_be_used_is_named(period: str, zone: str, says: str) -> None:
     with pytest.raises(InvalidInputError, match=says):
         period_at(datetime.now(UTC), period, zone)
+
+
+@pytest.mark.parametrize("name", ["localtime", "posixrules", "posix/Europe/Berlin", "right/UTC"])
+def test_a_zone_that_depends_on_the_machine_is_refused(name: str) -> None:
+    with pytest.raises(InvalidInputError, match="depends on the machine"):
+        check_zone(name)
+    check_zone("Europe/Berlin")

@@ -1,6 +1,7 @@
 """Every answered call is one row, through crashes, outages and damage."""
 
 import asyncio
+import gc
 import os
 import signal
 import threading
@@ -19,9 +20,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
+from oco_proxy.ledger.batch import write_batch
 from oco_proxy.ledger.spool import Batch, Position, Spool, SpoolFolder, decode, encode
 from oco_proxy.ledger.writer import LedgerWriter
-from oco_warehouse.database import Warehouse
+from oco_warehouse.database import Warehouse, create_pool
 from oco_warehouse.errors import ConfigurationError, InvalidInputError
 from oco_warehouse.records import RequestRecord
 
@@ -309,6 +311,24 @@ def test_a_written_out_segment_is_emptied_when_its_disk_is_full(
     assert left.id == "r2"
 
 
+def test_a_disk_that_fills_before_the_first_batch_is_written_out_still_empties(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overwrite = os.pwrite
+
+    def only_in_place(descriptor: int, data: bytes, offset: int) -> int:
+        if offset + len(data) > os.fstat(descriptor).st_size:
+            raise OSError(28, "No space left on device")
+        return overwrite(descriptor, data, offset)
+
+    spool = Spool(tmp_path)
+    spool.append(RECORD)
+    read = spool.folder.read(spool.folder.checkpoint(), 10)
+    monkeypatch.setattr(os, "pwrite", only_in_place)
+    spool.folder.advance(read.end)
+    assert spool.folder.checkpoint() == read.end
+
+
 def test_a_torn_checkpoint_writes_everything_again(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     spool.append(RECORD)
@@ -327,6 +347,27 @@ def test_a_damaged_line_is_kept_aside_and_passed_once(tmp_path: Path) -> None:
     assert (batch.records, batch.end) == ([], Position(1, 13))
     (kept,) = tmp_path.glob("damaged-*.jsonl")
     assert kept.read_bytes() == b"not a record\n"
+
+
+def test_a_written_batch_leaves_nothing_behind(warehouse: Warehouse) -> None:
+    async def work() -> None:
+        pool = await create_pool(warehouse.url)
+        async with pool.acquire() as connection:
+            await write_batch(connection, [RECORD])
+            gc.collect()
+            gc.disable()
+            try:
+                for number in range(60):
+                    await write_batch(connection, [replace(RECORD, id=f"b{number}")])
+                    await asyncio.sleep(0)
+                left = gc.collect()
+            finally:
+                gc.enable()
+        await pool.close()
+        # A class, or the records, for each batch would be many hundreds.
+        assert left < 300
+
+    asyncio.run(work())
 
 
 def test_a_loop_that_fails_ends_its_siblings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -194,6 +194,95 @@ def test_compaction_is_billed_beside_the_counts_and_another_models_work_is_no_ex
     assert not said.usage_is_final
 
 
+EXTRA = {"input_tokens": 100, "output_tokens": 20, "cache_read_input_tokens": 30}
+
+
+def test_a_message_that_another_model_answered_is_no_exact_cost_and_named_by_that_model() -> None:
+    declined = {"type": "message", "model": "claude-a", **EXTRA}
+    served = {"type": "fallback_message", "model": "claude-b", **EXTRA}
+    last = {"input_tokens": 10, "output_tokens": 5, "iterations": [declined, served]}
+    stream = event("message_start", message={"model": "claude-a", "usage": {"input_tokens": 1}})
+    stream += event("content_block_delta", delta={"text": "x" * 4000})
+    stream += event("message_delta", delta={"stop_reason": "end_turn"}, usage=last)
+    body = json.dumps({"model": "claude-b", "content": "x" * 4000, "usage": last}).encode()
+    for meter, data in ((anthropic.StreamMeter(), stream), (anthropic.BodyMeter(), body)):
+        said = metered(meter, [data])
+        assert (said.model, said.usage_is_final, said.estimable) == ("claude-b", False, False)
+        assert said.usage is not None and said.usage.output_tokens == 5
+
+
+def test_iterations_of_several_models_are_no_exact_cost() -> None:
+    iterations = [{"type": "message", "model": name, **EXTRA} for name in ("claude-a", "claude-b")]
+    usage = {"input_tokens": 10, "output_tokens": 5, "iterations": iterations}
+    said = metered(anthropic.BodyMeter(), [json.dumps({"usage": usage}).encode()])
+    assert not said.usage_is_final
+    usage["iterations"] = iterations[:1] * 2
+    assert metered(anthropic.BodyMeter(), [json.dumps({"usage": usage}).encode()]).usage_is_final
+
+
+def test_a_fast_answer_from_a_region_has_a_price_that_no_tier_names() -> None:
+    usage = {"input_tokens": 10, "output_tokens": 5, "speed": "fast", "inference_geo": "global"}
+    said = metered(anthropic.BodyMeter(), [json.dumps({"usage": usage}).encode()])
+    assert (said.service_tier, said.usage_is_final) == ("fast", True)
+    usage["inference_geo"] = "us"
+    said = metered(anthropic.BodyMeter(), [json.dumps({"usage": usage}).encode()])
+    assert (said.service_tier, said.usage_is_final) == ("fast", False)
+
+
+@pytest.mark.parametrize(
+    ("extra", "what"),
+    [
+        ({"fallbacks": "default"}, "a fallback model"),
+        ({"fallbacks": [{"model": "claude-b"}]}, "a fallback model"),
+        ({"tools": [{"type": "advisor_20260301", "model": "claude-b"}]}, "the advisor's model"),
+    ],
+)
+def test_a_message_that_another_model_may_work_on_has_no_bound(
+    extra: dict[str, Any], what: str
+) -> None:
+    body = {"model": "m", "max_tokens": 9, "messages": []}
+    assert anthropic.read_shape("", json.dumps(body | extra).encode(), 5000).unmeasured == what
+    assert not anthropic.read_shape("", json.dumps(body).encode(), 5000).unmeasured
+
+
+def test_a_limit_below_zero_is_none() -> None:
+    assert anthropic.read_shape("", b'{"model": "m", "max_tokens": -1}', 0).output_limit is None
+    assert anthropic.read_shape("", b'{"model": "m", "max_tokens": 0}', 0).output_limit == 0
+
+
+def test_pictures_are_found_in_the_parts_of_parts() -> None:
+    picture = {"type": "image", "source": {"type": "url", "url": "http://x"}}
+    document = {"type": "document", "source": {"type": "content", "content": [picture]}}
+    result = {"type": "tool_result", "content": [document, picture]}
+    body = {"model": "m", "max_tokens": 9, "messages": [{"content": [document, result]}]}
+    shape = anthropic.read_shape("", json.dumps(body).encode(), 5000)
+    assert 15_000 < shape.input_bound < 18_000
+
+
+def test_a_search_result_beside_them_hides_no_picture_and_no_document() -> None:
+    result = {"type": "search_result", "source": "https://x", "content": [{"type": "text"}]}
+    picture = {"type": "image", "source": {"type": "url", "url": "u"}}
+    body: dict[str, Any] = {"model": "m", "messages": [{"content": [result, picture]}]}
+    assert 5000 < anthropic.read_shape("", json.dumps(body).encode(), 5000).input_bound < 7000
+    body["messages"][0]["content"].append({"type": "document", "source": {"type": "file"}})
+    assert anthropic.read_shape("", json.dumps(body).encode(), 5000).input_bound > 1_000_000
+
+
+def test_a_tool_that_a_turn_adds_is_held_for() -> None:
+    tool = {"type": "web_search_20250305", "name": "web_search", "max_uses": 3}
+    added = {"type": "tool_addition", "tool": {"type": "tool_definition", "definition": tool}}
+    body = {"model": "m", "max_tokens": 9, "messages": [{"content": [added]}]}
+    shape = anthropic.read_shape("", json.dumps(body).encode(), 5000)
+    assert (shape.tool_uses, shape.input_bound > 1_000_000) == (3, True)
+
+
+def test_a_page_that_was_fetched_may_hold_a_document() -> None:
+    page = {"type": "document", "source": {"type": "base64", "data": "x"}}
+    fetched = {"type": "web_fetch_tool_result", "content": {"type": "r", "content": page}}
+    body = {"model": "m", "max_tokens": 9, "messages": [{"content": [fetched]}]}
+    assert anthropic.read_shape("", json.dumps(body).encode(), 5000).input_bound > 1_000_000
+
+
 @pytest.mark.parametrize(("model", "billed"), [("gemini-2.5-pro", 1), ("gemini-3-pro-preview", 3)])
 def test_searches_are_billed_by_prompt_or_by_query(model: str, billed: int) -> None:
     answer = piece(3, "STOP") | {"modelVersion": model}
@@ -249,6 +338,7 @@ def test_an_image_counts_its_bound_and_not_its_bytes() -> None:
         {"mcp_servers": [{"type": "url"}]},
         {"messages": [{"role": "user", "content": [{"type": "document", "source": {}}]}]},
         {"context_management": {"edits": []}},
+        {"thread": {"type": "continue", "previous_message_id": "msg_1"}},
     ],
 )
 def test_what_anthropic_adds_to_a_prompt_is_held_for(extra: dict[str, Any]) -> None:
@@ -263,10 +353,11 @@ def test_what_anthropic_adds_to_a_prompt_is_held_for(extra: dict[str, Any]) -> N
     [
         {"tools": [{"googleSearch": {}}]},
         {"tools": [{"google_search": {}}]},
-        {"tools": {"codeExecution": {}}},
+        {"tools": [{"codeExecution": {}, "googleMaps": {}}]},
         {"cachedContent": "cachedContents/a"},
         {"contents": [{"parts": [{"fileData": {"fileUri": "u"}}]}]},
         {"contents": {"parts": {"inline_data": {"mime_type": "application/pdf", "data": "x"}}}},
+        {"contents": {"parts": {"functionResponse": {"parts": [{"fileData": {"fileUri": "u"}}]}}}},
     ],
 )
 def test_what_gemini_adds_to_a_prompt_is_held_for(extra: dict[str, Any]) -> None:
@@ -274,6 +365,88 @@ def test_what_gemini_adds_to_a_prompt_is_held_for(extra: dict[str, Any]) -> None
     shape = gemini_request.read_shape(path, json.dumps(extra).encode(), 8000)
     assert shape.input_bound > 1_000_000
     assert (shape.tool_uses > 0) == ("tools" in extra)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "billed"),
+    [
+        (["bash_20250124", "text_editor_20250728", "memory_20250818", "custom"], {}),
+        (["computer_toolset_20260801", "browser_toolset_20260801"], {}),
+        (["tool_search_tool_bm25_20251119", "tool_search_tool_regex", "mcp_toolset"], {}),
+        (["web_fetch_20250910", None], {}),
+        (["web_search_20250305"], {"web_search"}),
+        (["code_execution_20250825", "web_search_20250305"], {"code_execution", "web_search"}),
+        # Searches that run code themselves make it free.
+        (["code_execution_20260120", "web_search_20260209"], {"web_search"}),
+        (["code_execution_20260120", "web_fetch_20260309"], {}),
+        (["deep_thought_20300101"], {"deep_thought"}),
+    ],
+)
+def test_a_message_says_which_tools_may_be_billed(kinds: list[Any], billed: set[str]) -> None:
+    tools = [{"type": kind, "name": "x", "max_uses": 2} for kind in kinds]
+    body = json.dumps({"model": "m", "max_tokens": 9, "messages": [], "tools": tools}).encode()
+    shape = anthropic.read_shape("", body, 5000)
+    assert (shape.tools, shape.tool_uses) == (set(billed), 2 * len(billed))
+
+
+@pytest.mark.parametrize(
+    ("tools", "billed"),
+    [
+        ([{"functionDeclarations": []}, {"computer_use": {}}], set()),
+        ([{"codeExecution": {}, "urlContext": {}}, {"file_search": {}}], set()),
+        ({"google_search": {}}, {"web_search"}),
+        ({"googleSearchRetrieval": {}, "googleMaps": {}}, {"web_search", "google_maps"}),
+        ({"googleSearch": {"searchTypes": {"imageSearch": {}}}}, {"web_search", "image_search"}),
+        ({"google_search": {"search_types": {"image_search": {}}}}, {"web_search", "image_search"}),
+        ({"enterpriseWebSearch": {}}, {"enterprise_web_search"}),
+    ],
+)
+def test_gemini_is_asked_for_tools_that_may_be_billed(tools: Any, billed: set[str]) -> None:
+    path = "v1beta/models/m:generateContent"
+    shape = gemini_request.read_shape(path, json.dumps({"tools": tools}).encode(), 8000)
+    assert (shape.tools, shape.tool_uses) == (billed, 32 if billed else 0)
+
+
+def test_media_to_embed_are_held_for_in_a_batch_too() -> None:
+    file = {"content": {"parts": [{"fileData": {"fileUri": "u"}}]}}
+    picture = {"content": {"parts": [{"inlineData": {"mimeType": "image/png", "data": "x"}}]}}
+    path = "v1beta/models/m:batchEmbedContents"
+    body = json.dumps({"requests": [picture, picture]}).encode()
+    assert gemini_request.read_shape(path, body, 8000).input_bound > 16_000
+    body = json.dumps({"requests": [picture, file]}).encode()
+    assert gemini_request.read_shape(path, body, 8000).input_bound > 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("said", "tier"),
+    [("SERVICE_TIER_PRIORITY", "priority"), ("flex", "flex"), ("unspecified", "standard")],
+)
+def test_the_tier_of_gemini_is_named_alike_in_requests_and_answers(said: str, tier: str) -> None:
+    path = "v1beta/models/m:generateContent"
+    body = json.dumps({"serviceTier": said, "generationConfig": {"maxOutputTokens": -1}}).encode()
+    shape = gemini_request.read_shape(path, body, 8000)
+    assert (shape.service_tier, shape.output_limit) == (tier, None)
+    answer = {"usageMetadata": {"promptTokenCount": 1, "serviceTier": said}}
+    assert metered(gemini.BodyMeter(), [json.dumps(answer).encode()]).service_tier == tier
+
+
+def test_a_last_piece_that_only_says_how_it_was_served_takes_no_count_back() -> None:
+    last = json.dumps({"usageMetadata": {"trafficType": "ON_DEMAND"}}).encode()
+    said = metered(gemini.StreamMeter(), [GEMINI_EVENTS, b"data: " + last + b"\r\n\r\n"])
+    assert said.usage is not None and said.usage.output_tokens == 49
+    assert said.usage_is_final
+    first = metered(gemini.StreamMeter(), [b"data: " + last + b"\r\n\r\n", GEMINI_EVENTS])
+    assert first.usage == said.usage
+
+
+def test_what_was_found_on_a_map_or_among_pictures_is_billed_beside_the_tokens() -> None:
+    answer = piece(3, "STOP")
+    answer["candidates"][0]["groundingMetadata"] = {
+        "imageSearchQueries": ["a", "b"],
+        "groundingChunks": [{"web": {"uri": "u"}}, {"maps": {"placeId": "p"}}],
+    }
+    usage = metered(gemini.BodyMeter(), [json.dumps(answer).encode()]).usage
+    assert usage is not None and usage.tool_uses == {"image_search": 2, "google_maps": 1}
 
 
 @pytest.mark.parametrize("names", ["camel", "snake"])

@@ -20,6 +20,7 @@ from oco_proxy.proxy.openai import (
     UsageEventRemover,
     endpoint_of,
     is_usage_event,
+    stream_meter,
 )
 from oco_proxy.proxy.sse import EventSplitter, event_data
 
@@ -106,6 +107,23 @@ def test_the_usage_event_alone_is_taken_out_wherever_the_stream_is_cut(end: byte
         assert out == whole.replace(usage, b"")
 
 
+@pytest.mark.parametrize("space", ["", " "])
+def test_content_events_that_say_more_are_read(space: str) -> None:
+    def data(**fields: Any) -> bytes:
+        text = json.dumps({**HEAD, **fields}, separators=(",", f":{space}"))
+        return f"data: {text}\n\n".encode()
+
+    delta = [{"index": 0, "delta": {"content": '{"usage": null, "delta": "service_tier"}'}}]
+    meter = StreamMeter()
+    meter.feed(data(choices=delta, usage=None))
+    meter.feed(data(choices=delta, usage=None, service_tier="flex"))
+    meter.feed(data(choices=delta) * 3)
+    meter.feed(data(choices=delta, usage=USAGE))
+    metered = meter.finish()
+    check_usage(metered)
+    assert (metered.service_tier, metered.output_events) == ("flex", 6)
+
+
 def test_bytes_one_by_one_lose_nothing() -> None:
     whole = stream(b"\r\n\r\n")
     splitter = EventSplitter()
@@ -158,6 +176,35 @@ def test_a_responses_stream_says_its_usage_in_whichever_event_ends_it() -> None:
         metered = meter_pieces(StreamMeter(), [body], "identity")
         assert metered.usage is not None and metered.complete
         assert (metered.usage.input_tokens, metered.usage.reasoning_tokens) == (9, 3)
+
+
+def test_counts_that_grow_beside_the_pieces_of_an_answer_are_final_only_at_its_end() -> None:
+    pieces = [
+        b"data: " + chunk(choices=[{"delta": {"content": "x"}}], usage={"prompt_tokens": 9, **said})
+        for said in ({"completion_tokens": 1}, {"completion_tokens": 2})
+    ]
+    cut = b"\n\n".join(pieces) + b"\n\n"
+    assert not meter_pieces(StreamMeter(), [cut], "identity").usage_is_final
+    whole = meter_pieces(StreamMeter(), [cut + b"data: [DONE]\n\n"], "identity")
+    assert whole.usage is not None and whole.usage.output_tokens == 2
+    assert whole.usage_is_final
+
+
+@pytest.mark.parametrize("said", ["12.0", '"12"', "1.2e1"])
+def test_a_count_is_read_however_it_is_written(said: str) -> None:
+    body = b'{"model":"m","usage":{"prompt_tokens":%s,"completion_tokens":3}}' % said.encode()
+    usage = meter_pieces(BodyMeter(), [body], "identity").usage
+    assert usage is not None and usage.input_tokens == 12
+
+
+def test_a_stream_of_several_pictures_has_no_exact_count() -> None:
+    usage = {"input_tokens": 9, "output_tokens": 4000}
+    event = {"type": "image_generation.completed", "b64_json": "A", "usage": usage}
+    one = b"data: " + json.dumps(event).encode() + b"\n\n"
+    for pictures, final in ((1, True), (2, False)):
+        said = meter_pieces(stream_meter("images.generations"), [one * pictures], "identity")
+        assert said.usage is not None and said.usage.media == {"image_output": 4000}
+        assert said.usage_is_final is final
 
 
 def test_a_content_filter_event_without_choices_is_not_the_usage_event() -> None:

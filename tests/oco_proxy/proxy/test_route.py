@@ -5,13 +5,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from oco_proxy.proxy import dialects
 from oco_warehouse.tokens import hash_token
 
 BODY: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
@@ -39,7 +40,8 @@ def raw_provider(answer: bytes, hold: float = 0.0) -> Iterator[tuple[str, list[b
                     data += part
                 requests.append(data)
                 time.sleep(hold)
-                connection.sendall(answer)
+                with suppress(OSError):  # a caller that does not take all of it
+                    connection.sendall(answer)
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
@@ -159,6 +161,24 @@ def test_a_token_of_the_gateway_wins_over_headers_and_never_reaches_the_provider
     assert wrong.status_code == 401
 
 
+def test_a_gateway_that_requires_tokens_takes_no_call_without_one(
+    priced: Any, start: Callable[..., Any], standin: Any
+) -> None:
+    priced.execute(
+        "INSERT INTO oco.api_tokens (name, token_hash, token_prefix, role) "
+        "VALUES ('bot', %s, 'oco_bot', 'agent')",
+        [hash_token("oco_bot_token")],
+    )
+    with start(OCO_REQUIRE_TOKEN="true") as gateway:
+        url = f"{gateway.openai}{TARGET}"
+        for headers in ({"X-Agent-ID": "bot"}, {"X-OCO-Token": ""}, {"X-OCO-Token": "wrong"}):
+            refused = httpx.post(url, json=BODY, headers=headers)
+            assert refused.status_code == 401 and "X-OCO-Token" in refused.json()["detail"]
+        assert standin.seen == []
+        answer = httpx.post(url, json=BODY, headers={"X-OCO-Token": "oco_bot_token"})
+        assert answer.status_code == 200
+
+
 def test_a_provider_that_cannot_be_reached_is_a_502_and_costs_nothing(
     start: Callable[..., Any],
 ) -> None:
@@ -250,6 +270,23 @@ def test_a_stream_that_comes_compressed_all_the_same_loses_only_its_usage_event(
     assert got.content == first + b"data: [DONE]\n\n"
     assert row["input_tokens"] == 7
     assert b"accept-encoding: identity" in seen[0].lower()
+
+
+def test_a_large_body_is_read_beside_the_loop(
+    gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, threads = dialects.read_shape, set()
+
+    def noted(*arguments: Any) -> Any:
+        threads.add((len(arguments[2]) > 2**20, threading.current_thread().name))
+        return read(*arguments)
+
+    monkeypatch.setattr(dialects, "read_shape", noted)
+    for text in ("hi", "x" * 2**20):
+        body = {**BODY, "messages": [{"role": "user", "content": text}]}
+        assert httpx.post(f"{gateway.openai}{TARGET}", json=body).status_code == 200
+    names = dict(threads)
+    assert names[False] == "gateway" and names[True] != "gateway"
 
 
 def test_a_large_body_passes_whole(gateway: Any, standin: Any) -> None:

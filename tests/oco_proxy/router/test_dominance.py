@@ -33,6 +33,9 @@ def pairs(draw: st.DrawFn) -> tuple[PriceTiers, PriceTiers]:
             name: draw(st.none() | DOLLARS) if name in PARTS else draw(DOLLARS)
             for name in draw(st.sets(st.sampled_from(ALL), max_size=2))
         }
+        if draw(st.booleans()):
+            media = draw(st.sampled_from(["image_input", "image_output", "cached_audio_input"]))
+            changes["media_prices"] = {media: draw(DOLLARS)}
         if draw(st.integers(0, 4)) == 0:
             changes["tool_prices"] = {draw(st.sampled_from(["search", "code"])): draw(DOLLARS)}
         both[0].append(replace(other, model="one", **changes))
@@ -54,6 +57,9 @@ def usages() -> list[Usage]:
             Usage(size, 0, cache_write_tokens=size),
             Usage(size, 0, cache_write_tokens=size, cache_write_1h_tokens=size),
             Usage(size, 0, audio_input_tokens=size),
+            Usage(size, 0, media={"image_input": size}),
+            Usage(size, 0, cached_input_tokens=size, media={"cached_audio_input": size}),
+            Usage(size, 10**7, media={"image_output": 10**7}),
             Usage(size, 10**7),
             Usage(size, 10**7, reasoning_tokens=10**7),
             Usage(size, 10**7, audio_output_tokens=10**7),

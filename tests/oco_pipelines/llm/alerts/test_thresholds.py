@@ -7,7 +7,12 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oco_pipelines.llm.alerts.thresholds import crossed, fire_ended_periods, fire_thresholds
+from oco_pipelines.llm.alerts.thresholds import (
+    crossed,
+    fire_ended_periods,
+    fire_refusing,
+    fire_thresholds,
+)
 from oco_warehouse.database import Warehouse
 
 SHARES = st.lists(st.decimals("0.01", "10", places=2), max_size=8)
@@ -99,6 +104,48 @@ def test_many_sensors_at_once_tell_each_threshold_once(warehouse: Warehouse, bud
         raised = list(pool.map(lambda _: fire_thresholds(warehouse), range(4)))
     assert sum(raised) == 3
     assert len(told(warehouse)) == 3
+
+
+def refuse(warehouse: Warehouse, start: str) -> None:
+    warehouse.execute("UPDATE oco.budgets SET refused_period = " + start)
+
+
+def test_a_budget_that_refuses_below_its_limit_is_told_once_a_period(
+    warehouse: Warehouse, budget: str
+) -> None:
+    spend(warehouse, budget, "9.5")
+    assert fire_refusing(warehouse) == 0
+    refuse(warehouse, "period_start")
+    assert [fire_refusing(warehouse), fire_refusing(warehouse)] == [1, 0]
+    (alert,) = warehouse.query("SELECT * FROM oco.alerts")
+    assert (alert["kind"], alert["entity_id"]) == ("budget_refusing", "search")
+    assert alert["title"] == (
+        "team search: its hard budget for the month refuses calls that could cost more than is "
+        "left ($9.50 of $10.00 is spent)"
+    )
+    assert alert["figures"]["spent_usd"] == "9.5"
+
+
+def test_a_budget_that_refuses_before_anything_is_spent_says_that_nothing_is(
+    warehouse: Warehouse, budget: str
+) -> None:
+    spend(warehouse, budget, "9.5")
+    refuse(warehouse, "period_end")
+    assert fire_refusing(warehouse) == 1
+    (alert,) = warehouse.query("SELECT figures FROM oco.alerts")
+    assert alert["figures"]["spent_usd"] == "0" and "period_end" not in alert["figures"]
+
+
+def test_soft_disabled_and_long_gone_refusals_are_not_told(
+    warehouse: Warehouse, budget: str
+) -> None:
+    refuse(warehouse, "period_start")
+    for change in ("enabled = false", "enforcement = 'soft'", "refused_period = '2020-01-01Z'"):
+        warehouse.execute(
+            "UPDATE oco.budgets SET enabled = true, enforcement = 'hard' WHERE id = %s", [budget]
+        )
+        warehouse.execute("UPDATE oco.budgets SET " + change)
+        assert fire_refusing(warehouse) == 0
 
 
 def ended(warehouse: Warehouse, budget: str, **changes: object) -> list[str]:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oco_pipelines.llm.insights.finding import Entity, HourlySpend
-from oco_pipelines.llm.insights.spend_spike import limit_of, median, spend_spikes
+from oco_pipelines.llm.insights.spend_spike import limit_of, spend_spikes
+from oco_pipelines.robust import median
 
 TEAM = Entity("team", "search")
 NOW = datetime(2026, 11, 18, 15, 30, tzinfo=UTC)  # a Wednesday

@@ -1,0 +1,173 @@
+"""Reads rows of an Azure cost export into fields of one name each, and says what kind they are.
+
+Text in, text out, row by row. Does not belong here: what FOCUS calls it.
+"""
+
+from typing import Final, Literal
+
+import polars as pl
+
+from oco_pipelines.ingestion.azure_columns import PROFILED, SPELLINGS, Variant
+from oco_pipelines.ingestion.azure_costs import ACTUAL, AMORTIZED
+from oco_pipelines.ingestion.azure_rules import (
+    CHARGE_TYPES,
+    DEFAULT_CHARGE_TYPE,
+    PLACEHOLDERS,
+    PRICING_CATEGORIES,
+    UNKNOWN_CHARGE_TYPE,
+)
+from oco_pipelines.ingestion.azure_values import is_day_first
+from oco_warehouse.errors import InvalidInputError
+
+Dataset = Literal["actual", "amortized"]
+
+# A GUID and a path of Azure's are the same however they are written.
+_CASELESS: Final = ("subscription", "resource", "benefit_id", "reservation_id", "meter_id")
+_AMOUNTS: Final = (
+    "cost",
+    "cost_in_pricing_currency",
+    "list_cost",
+    "exchange_rate",
+    "quantity",
+    "unit_price",
+    "list_price",
+)
+_VERBATIM: Final = (*_AMOUNTS, "tags")
+_TYPE: Final = pl.col("_type")
+
+
+def read_charges(frame: pl.DataFrame, variant: Variant) -> pl.DataFrame:
+    """Every field of `SPELLINGS` as a text, null where the file has none, and what a row is.
+
+    `_type` is the type of charge as in `CHARGE_TYPES`, `_category` what FOCUS calls it, `_way` what
+    it calls the way of pricing, `_commitment` the id of a commitment. `_is_committed` rows belong
+    to one: `_is_bought` is it or its refund, `_is_used` what it covers, `_is_unused` what it does
+    not. `_is_plan` tells a savings plan from a reservation. `_is_counted` rows have quantities.
+    """
+    return _with_meaning(_fields(frame, variant))
+
+
+def dataset_of(frame: pl.DataFrame, variant: Variant) -> Dataset | None:
+    """Which export these rows can only be of; None where both would have them the same."""
+    charges = read_charges(frame, variant)
+    is_spread = charges["_is_used"] & charges["cost"].str.contains("^[^eE]*[1-9]").fill_null(
+        value=False
+    )
+    if charges["_is_unused"].any() or is_spread.any():
+        return AMORTIZED
+    return ACTUAL if charges["_is_bought"].any() else None
+
+
+def refuse_other_dataset(charges: pl.DataFrame, dataset: Dataset) -> None:
+    """Refuse rows that the named export cannot have.
+
+    Raises:
+        InvalidInputError: for unused commitments in an actual file, or bought ones in an amortized.
+    """
+    if dataset == ACTUAL and charges["_is_unused"].any():
+        raise InvalidInputError(
+            "this is an AmortizedCost export, not an ActualCost one: it has unused commitments"
+        )
+    if dataset == AMORTIZED and (charges["_is_bought"] & charges["_type"].eq("purchase")).any():
+        raise InvalidInputError(
+            "this is an ActualCost export, not an AmortizedCost one: it has commitments bought"
+        )
+
+
+def refuse_days_first(charges: pl.DataFrame) -> None:
+    """Refuse dates that have their day first where no billing period tells so in every row.
+
+    Raises:
+        InvalidInputError: because the same file's `05/09/2026` would be believed to be in May.
+    """
+    alone = charges.filter(pl.col("period_start").is_null() & pl.col("period_end").is_null())
+    for text in alone["date"].drop_nulls().unique(maintain_order=True):
+        if is_day_first(text):
+            raise InvalidInputError(
+                f"the date {text!r} has its day first, and no billing period tells for the others "
+                "which is which: Azure writes MM/DD/YYYY, export the file again"
+            )
+
+
+def folded(column: str) -> pl.Expr:
+    """A word of Azure's without case and blanks: `On Demand` and `OnDemand` are one."""
+    return pl.col(column).str.to_lowercase().str.replace_all(r"[\s_-]", "")
+
+
+def _fields(frame: pl.DataFrame, variant: Variant) -> pl.DataFrame:
+    """The frame with a text column for each field, null where the file has none."""
+    fields = {}
+    for field in SPELLINGS:
+        columns = [pl.col(column).str.strip_chars() for column in variant.columns.get(field, ())]
+        # Two columns of money are two amounts: the second never stands in for the first.
+        spelt = columns[:1] if field in _AMOUNTS else columns
+        if field not in _VERBATIM:
+            spelt = [_said(column) for column in spelt]
+        fields[field] = pl.coalesce(spelt) if spelt else pl.lit(None, dtype=pl.String)
+    of_profile = variant.agreement in PROFILED
+    account = ("billing_account", "billing_account_name")
+    profile = ("billing_profile", "billing_profile_name")
+    best, second = (profile, account) if of_profile else (account, profile)
+    return (
+        frame.select(**fields)
+        .with_columns(
+            *(pl.col(field).str.to_lowercase() for field in _CASELESS),
+            *(pl.col(field).str.to_uppercase() for field in ("currency", "pricing_currency")),
+        )
+        .with_columns(
+            currency=pl.coalesce("currency", pl.lit(variant.currency, dtype=pl.String)),
+            billing_account=pl.coalesce(
+                best[0],
+                pl.lit(variant.billing_account, dtype=pl.String),
+                second[0],
+                "customer",
+                "subscription",
+                "account",
+            ),
+            billing_account_name=pl.col(best[1]),
+        )
+    )
+
+
+def _said(text: pl.Expr) -> pl.Expr:
+    """A text, or null where it only says that there is none."""
+    is_empty = text.str.to_lowercase().is_in(["", *PLACEHOLDERS])
+    return pl.when(~is_empty).then(text)
+
+
+def _with_meaning(charges: pl.DataFrame) -> pl.DataFrame:
+    """The charges with what their type and their way of pricing mean."""
+    types = {name: rule.category for name, rule in CHARGE_TYPES.items()}
+    model = folded("pricing_model")
+    commitment = pl.coalesce("benefit_id", "reservation_id")
+    is_plan = (
+        model.str.starts_with("savingsplan")
+        | _TYPE.eq("unusedsavingsplan")
+        | commitment.str.contains("/microsoft.billingbenefits/")
+    ).fill_null(value=False)
+    way = pl.col("_way")
+    # A bought commitment is one whatever its way of pricing; for usage the way of pricing decides.
+    is_committed = (
+        way.eq("Committed").fill_null(value=False)
+        | commitment.is_not_null() & (way.is_null() | pl.col("_category").eq("Purchase"))
+        | pl.col("_is_unused")
+    )
+    is_usage, is_purchase = (pl.col("_category").eq(word) for word in ("Usage", "Purchase"))
+    return (
+        charges.with_columns(
+            _type=folded("charge_type").fill_null(DEFAULT_CHARGE_TYPE),
+            _way=model.replace_strict(PRICING_CATEGORIES, default=None),
+        )
+        .with_columns(
+            _category=_TYPE.replace_strict(types, default=UNKNOWN_CHARGE_TYPE.category),
+            _is_unused=_TYPE.is_in([name for name, rule in CHARGE_TYPES.items() if rule.is_unused]),
+            _is_plan=is_plan,
+        )
+        .with_columns(_is_committed=is_committed)
+        .with_columns(
+            _commitment=pl.when(pl.col("_is_committed")).then(commitment),
+            _is_counted=is_usage | is_purchase,
+            _is_bought=pl.col("_is_committed") & is_purchase,
+            _is_used=pl.col("_is_committed") & is_usage & ~pl.col("_is_unused"),
+        )
+    )

@@ -1,0 +1,120 @@
+"""Azure's cost exports from the disk into the warehouse: files of one month are one partition."""
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from oco_pipelines.ingestion.azure_charges import Dataset
+from oco_pipelines.ingestion.azure_columns import recognise
+from oco_pipelines.ingestion.azure_export import to_focus
+from oco_pipelines.ingestion.azure_pair import combine
+from oco_pipelines.ingestion.cost_batch import LoadResult, Origin
+from oco_pipelines.ingestion.cost_load import load
+from oco_pipelines.ingestion.focus_file import SOURCE, Guard, guarded
+from oco_pipelines.ingestion.focus_normalise import normalise
+from oco_pipelines.ingestion.focus_reader import ROW_NUMBER, SourceTable
+from oco_pipelines.ingestion.table_reader import read_table
+from oco_warehouse.database import Warehouse
+from oco_warehouse.errors import InvalidFileError, InvalidInputError
+
+
+@dataclass(frozen=True, slots=True)
+class AzureMonth:
+    """The files of one month, and what older ones do not say.
+
+    Attributes:
+        actual: ActualCost exports, the parts of one where it comes in parts.
+        amortized: AmortizedCost exports of the same month; may be none.
+        currency: the billing currency of files that do not say it.
+        billing_account: the enrolment or account of files that do not say it.
+        rows: how many rows either of the two has, where that is known beforehand.
+    """
+
+    actual: Sequence[Path]
+    amortized: Sequence[Path] = ()
+    currency: str | None = None
+    billing_account: str | None = None
+    rows: Mapping[Dataset, int] = field(default_factory=dict)
+
+
+def load_azure(
+    warehouse: Warehouse,
+    partition: str,
+    month: AzureMonth,
+    replaces: Collection[str] = (),
+    *,
+    source: str = SOURCE,
+    run_id: str | None = None,
+    estimated: bool = False,
+    guard: Guard | None = None,
+) -> LoadResult:
+    """Load the files of a month as the partition of that name; `guard` may refuse its rows first.
+
+    Raises:
+        InvalidFileError: when a file is no cost export of Azure, or of the other kind, or not all
+            rows are there.
+        OpenCloudOpsError: as `cost_load.load` raises.
+    """
+    return load(
+        warehouse,
+        map(normalise, guarded(_read(partition, month), guard)),
+        Origin(source, partition, _digest(month), run_id, estimated),
+        replaces,
+    )
+
+
+def _read(partition: str, month: AzureMonth) -> Iterator[SourceTable]:
+    actual = _rows(month.actual, "actual", month)
+    amortized = _rows(month.amortized, "amortized", month)
+    try:
+        rows = combine(actual, amortized)
+    except InvalidInputError as error:
+        raise InvalidFileError(f"{partition}: {error}") from None
+    yield SourceTable(rows.with_row_index(ROW_NUMBER, offset=1), ())
+
+
+def _rows(paths: Sequence[Path], dataset: Dataset, month: AzureMonth) -> pl.DataFrame | None:
+    parts = [_rows_of(path, dataset, month) for path in paths]
+    if not parts:
+        return None
+    rows = pl.concat(parts)
+    promised = month.rows.get(dataset, rows.height)
+    if rows.height != promised:
+        raise InvalidFileError(
+            f"the {dataset} export has {rows.height} rows, and its manifest says {promised}: "
+            "a part is damaged, export the month again"
+        )
+    return rows
+
+
+def _rows_of(path: Path, dataset: Dataset, month: AzureMonth) -> pl.DataFrame:
+    frames = list(read_table(str(path), path))
+    try:
+        variant = recognise(
+            frames[0].columns, currency=month.currency, billing_account=month.billing_account
+        )
+        if variant is not None:
+            # As a whole: how dates are written is told from all of them.
+            return to_focus(pl.concat(frames), variant, dataset)
+    except InvalidInputError as error:
+        raise InvalidFileError(f"{path}: {error}") from None
+    raise InvalidFileError(
+        f"{path}: no cost export of Azure; a FOCUS export is loaded with `oco import focus`"
+    )
+
+
+def _digest(month: AzureMonth) -> str:
+    """Of everything that the rows come from: a new amortized file alone is news, too."""
+    whole = hashlib.sha256(repr((month.currency, month.billing_account)).encode())
+    for paths in (month.actual, month.amortized):
+        for path in paths:
+            try:
+                with path.open("rb") as file:
+                    whole.update(hashlib.file_digest(file, "sha256").digest())
+            except OSError as error:
+                raise InvalidFileError(f"{path}: cannot be read ({error.strerror})") from None
+        whole.update(b"|")
+    return whole.hexdigest()
