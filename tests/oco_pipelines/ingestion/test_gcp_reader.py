@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from oco_pipelines.ingestion.focus_normalise import normalise
@@ -132,6 +132,7 @@ def test_a_file_that_is_no_export_is_one_line_naming_it(
 
 
 @given(st.binary(max_size=300))
+@example(b"{}")
 def test_junk_is_refused_and_never_a_crash(content: bytes) -> None:
     with pytest.raises(OpenCloudOpsError):
         list(read_batches("junk", io.BytesIO(content)))
