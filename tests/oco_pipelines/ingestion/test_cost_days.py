@@ -26,7 +26,8 @@ def changed_by(warehouse: Warehouse) -> dict[date, UUID]:
 
 def believed(warehouse: Warehouse) -> dict[date, Any]:
     rows = warehouse.query(
-        "SELECT date, array_agg((row_hash, occurrence, usd_rate)::text ORDER BY row_hash, occurrence) "
+        "SELECT date, "
+        "array_agg((row_hash, occurrence, usd_rate)::text ORDER BY row_hash, occurrence) "
         "AS charges "
         "FROM oco.cloud_costs WHERE valid_to IS NULL GROUP BY date"
     )
