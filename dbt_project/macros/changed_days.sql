@@ -1,6 +1,7 @@
 {# Days of cloud charges that changed since a relation was built, as SQL literals; none when it is built
-   for the first time or anew. Literals let PostgreSQL leave out the months that no such day is in. #}
-{% macro changed_days(relation, rules) -%}
+   for the first time or anew. Literals let PostgreSQL leave out the months that no such day is in.
+   `rules` is an expression that the relation has behind each of its `changed_by`. #}
+{% macro changed_days(relation, rules="''") -%}
     {%- if not execute or not is_incremental() -%}
         {{ return(none) }}
     {%- endif -%}
@@ -8,7 +9,7 @@
         "select day.date from " ~ source("oco", "cloud_cost_days") ~ " as day"
         " left join (select distinct usage_date, changed_by from " ~ relation ~ ") as built"
         " on built.usage_date = day.date"
-        " where built.changed_by is distinct from day.changed_by || " ~ rules
+        " where built.changed_by is distinct from day.changed_by::text || " ~ rules
     ) -%}
     {%- set literals = [] -%}
     {%- for day in found.columns[0].values() -%}

@@ -11,8 +11,7 @@ with ledger as (
 
 focus_spend as (
     select coalesce(sum(x_billed_cost_usd), 0) as spend
-    from {{ ref('focus_cost_and_usage') }}
-    where x_source = 'llm'
+    from {{ ref('int_llm_focus') }}
 ),
 
 daily_spend as (

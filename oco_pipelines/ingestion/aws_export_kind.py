@@ -29,6 +29,7 @@ from oco_pipelines.ingestion.accounts import Account
 from oco_pipelines.ingestion.aws_access import make_client
 from oco_pipelines.ingestion.aws_checks import check_export
 from oco_pipelines.ingestion.aws_export_manifest import StoredObject
+from oco_pipelines.ingestion.changed_partitions import ask_for_changed, loaded_mark
 from oco_pipelines.ingestion.source_kinds import Finding
 from oco_pipelines.resources import WarehouseResource
 from oco_warehouse.errors import OpenCloudOpsError
@@ -127,7 +128,9 @@ def _sensor(account: Account) -> SensorDefinition:
             source_assets.partition_key(account, period): aws_export.mark_of(manifest)
             for period, manifest in there.items()
         }
-        return source_assets.ask_for_changed(context, account, marks)
+        return ask_for_changed(
+            context, source_assets.asset_key(account), source_assets.partitions(account), marks
+        )
 
     return watch
 
@@ -157,7 +160,7 @@ def _schedule(account: Account, settings: Settings) -> ScheduleDefinition:
             key = source_assets.partition_key(account, period)
             if key not in known:
                 continue
-            loaded = source_assets.last_metadata(context.instance, account, key).get("mark")
+            loaded = loaded_mark(context.instance, source_assets.asset_key(account), key)
             if period in open_periods or loaded != aws_export.mark_of(manifest):
                 yield RunRequest(run_key=f"{key}:{tick}", partition_key=key)
 

@@ -1,6 +1,5 @@
 """One asset for each account of the kind `blob_export`, by the exports' periods; what starts it."""
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -30,12 +29,15 @@ from dagster import (
 
 from oco_pipelines.ingestion.accounts import Account
 from oco_pipelines.ingestion.azure_blob_kind import ExportOptions
+from oco_pipelines.ingestion.changed_partitions import (
+    MAX_REQUESTS,
+    ask_for_changed,
+    loaded_mark,
+)
 from oco_pipelines.ingestion.source_assets import (
     GROUP,
-    MAX_REQUESTS,
     asset_key,
     failures_told,
-    last_metadata,
     load_metadata,
     part_of,
     partition_key,
@@ -127,17 +129,7 @@ def watching(account: Account, options: ExportOptions, settings: Settings) -> Se
             there = _marks(account, options, settings)
         except OpenCloudOpsError as error:
             return SkipReason(str(error))
-        known: dict[str, str] = json.loads(context.cursor or "{}")
-        changed = [key for key, mark in there.items() if known.get(key) != mark][:MAX_REQUESTS]
-        kept = {key: mark for key, mark in known.items() if key in there}
-        return SensorResult(
-            run_requests=[
-                RunRequest(run_key=f"{key}:{there[key]}", partition_key=key)
-                for key in _not_loaded(context.instance, account, changed, there)
-            ],
-            dynamic_partitions_requests=[partitions(account).build_add_request(changed)],
-            cursor=json.dumps({**kept, **{key: there[key] for key in changed}}),
-        )
+        return ask_for_changed(context, asset_key(account), partitions(account), there)
 
     return watch
 
@@ -183,4 +175,4 @@ def _marks(account: Account, options: ExportOptions, settings: Settings) -> dict
 def _not_loaded(
     instance: DagsterInstance, account: Account, keys: Sequence[str], there: dict[str, str]
 ) -> list[str]:
-    return [key for key in keys if last_metadata(instance, account, key).get("mark") != there[key]]
+    return [key for key in keys if loaded_mark(instance, asset_key(account), key) != there[key]]

@@ -26,9 +26,9 @@ from dagster import (
 
 from oco_pipelines.ingestion.accounts import Account
 from oco_pipelines.ingestion.azure_query_kind import QueryOptions, open_query
+from oco_pipelines.ingestion.changed_partitions import MAX_REQUESTS
 from oco_pipelines.ingestion.source_assets import (
     GROUP,
-    MAX_REQUESTS,
     asset_key,
     failures_told,
     load_metadata,

@@ -9,6 +9,7 @@ from datetime import date
 from typing import Final, LiteralString
 from uuid import UUID
 
+from oco_pipelines.ingestion.cost_batch import Origin
 from oco_warehouse.database import Connection
 
 _SAY: Final = (
@@ -26,18 +27,32 @@ def begin_days(connection: Connection) -> None:
     connection.execute("CREATE TEMP TABLE changed_days (date date, rows bigint) ON COMMIT DROP")
 
 
-def close_rows(
+def change_rows(
     connection: Connection, update: LiteralString, names: Mapping[str, object] | None = None
 ) -> int:
-    """Run an UPDATE of `oco.cloud_costs AS c` without its RETURNING; returns how many it closed."""
+    """Run an UPDATE of `oco.cloud_costs AS c` without RETURNING; returns how many it changed."""
     rows = connection.execute(
-        f"WITH closed AS ({update} RETURNING c.date) "  # noqa: S608
-        "INSERT INTO changed_days SELECT date, count(*) FROM closed GROUP BY 1 RETURNING rows",
+        f"WITH changed AS ({update} RETURNING c.date) "  # noqa: S608
+        "INSERT INTO changed_days SELECT date, count(*) FROM changed GROUP BY 1 RETURNING rows",
         names,
     ).fetchall()
     return sum(row["rows"] for row in rows)
 
 
-def say_days(connection: Connection, batch: UUID, inserted: Collection[date]) -> None:
-    """Write down the days of rows that were closed, and of those that were inserted."""
+def mark_estimated(connection: Connection, origin: Origin) -> None:
+    """Whether charges are final is no part of what they say: the same ones only become so."""
+    change_rows(
+        connection,
+        "UPDATE oco.cloud_costs AS c SET estimated = %(estimated)s WHERE source = %(source)s "
+        "AND source_partition = %(partition)s AND valid_to IS NULL AND estimated <> %(estimated)s",
+        {
+            "estimated": origin.estimated,
+            "source": origin.source,
+            "partition": origin.partition,
+        },
+    )
+
+
+def say_days(connection: Connection, batch: UUID, inserted: Collection[date] = ()) -> None:
+    """Write down the days of rows that were changed, and of those that were inserted."""
     connection.execute(_SAY, {"batch": batch, "days": sorted(inserted)})

@@ -29,7 +29,7 @@ from oco_pipelines.ingestion.cost_batch import (
     same_content,
 )
 from oco_pipelines.ingestion.cost_copy import Rates, copy_frame
-from oco_pipelines.ingestion.cost_days import begin_days
+from oco_pipelines.ingestion.cost_days import begin_days, mark_estimated, say_days
 from oco_pipelines.ingestion.cost_overlap import close_replaced, refuse_doubles
 from oco_pipelines.ingestion.cost_replace import Replacement
 from oco_pipelines.ingestion.cost_totals import Totals, add_totals
@@ -133,7 +133,9 @@ def _unchanged(connection: Connection, origin: Origin) -> LoadResult | None:
         return None
     batch = uuid4()
     begin_batch(connection, batch, origin)
-    _mark_estimated(connection, origin)
+    begin_days(connection)
+    mark_estimated(connection, origin)
+    say_days(connection, batch)
     return finish_batch(
         connection, batch, "unchanged", read, inserted=0, closed=0, totals_loaded=loaded
     )
@@ -166,7 +168,8 @@ def _replace(
             "add it with `oco rates import`"
         )
     inserted, vanished = new.settle()
-    _mark_estimated(connection, origin)
+    mark_estimated(connection, origin)
+    say_days(connection, batch, new.days)
     disjoint = (origin.source, origin.siblings) if origin.siblings else None
     refuse_doubles(connection, origin.partition, new.different_charges(), disjoint)
     loaded = _loaded_totals(connection, origin)
@@ -213,19 +216,6 @@ def _refusals_named(partition: str) -> Iterator[None]:
     except psycopg.Error as error:
         reason = error.diag.message_primary or " ".join(str(error).split()) or type(error).__name__
         raise WarehouseError(f"{partition}: PostgreSQL refused the load: {reason}") from error
-
-
-def _mark_estimated(connection: Connection, origin: Origin) -> None:
-    """Whether charges are final is no part of what they say: the same ones only become so."""
-    connection.execute(
-        "UPDATE oco.cloud_costs SET estimated = %(estimated)s WHERE source = %(source)s "
-        "AND source_partition = %(partition)s AND valid_to IS NULL AND estimated <> %(estimated)s",
-        {
-            "estimated": origin.estimated,
-            "source": origin.source,
-            "partition": origin.partition,
-        },
-    )
 
 
 def _has_old_rates(connection: Connection, origin: Origin) -> bool:

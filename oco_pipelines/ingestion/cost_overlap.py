@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from oco_pipelines.ingestion.cost_days import close_rows
+from oco_pipelines.ingestion.cost_days import change_rows
 from oco_warehouse.database import Connection
 from oco_warehouse.errors import ConflictError, InvalidInputError
 
@@ -98,7 +98,7 @@ def close_replaced(
     """
     closed = 0
     for name in dict.fromkeys(replaces):
-        rows = close_rows(
+        rows = change_rows(
             connection,
             "UPDATE oco.cloud_costs AS c SET valid_to = %(moment)s "
             "WHERE source = %(source)s AND source_partition = %(name)s AND valid_to IS NULL",

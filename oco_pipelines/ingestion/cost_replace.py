@@ -15,7 +15,8 @@ import polars as pl
 from psycopg import sql
 
 from oco_pipelines.ingestion.cost_copy import Rates, copy_frame, price_in_usd, row_ids
-from oco_pipelines.ingestion.cost_days import close_rows, say_days
+from oco_pipelines.ingestion.cost_days import change_rows
+from oco_pipelines.ingestion.cost_tags import add_tags, begin_tags, say_tags
 from oco_pipelines.ingestion.focus_columns import warehouse_columns
 from oco_pipelines.ingestion.focus_reader import ROW_NUMBER
 from oco_warehouse.database import Connection
@@ -37,6 +38,9 @@ class Replacement:
         partition: which of the source's partitions.
         batch: the load.
         moment: when it begins to hold; later than that of every load before it.
+
+    Attributes:
+        days: of the rows that were inserted; whole after `settle`.
     """
 
     def __init__(
@@ -53,7 +57,8 @@ class Replacement:
         self._taken = 0
         self._sent = 0
         self._restates = False
-        self._days: set[date] = set()
+        self.days: set[date] = set()
+        begin_tags(connection)
         connection.execute("SET LOCAL work_mem = '128MB'")
         connection.execute(
             "CREATE TEMP TABLE incoming (number bigint, row_hash bytea, date date, n integer) "
@@ -70,7 +75,7 @@ class Replacement:
 
     def begin(self) -> int:
         """Stop believing rows whose exchange rate was corrected; returns how many."""
-        closed = close_rows(
+        closed = change_rows(
             self._connection,
             "UPDATE oco.cloud_costs AS c SET valid_to = %(moment)s FROM oco.exchange_rates AS r "
             "WHERE r.from_currency = c.billing_currency AND r.to_currency = 'USD' "
@@ -110,7 +115,8 @@ class Replacement:
             pl.lit(str(self._names["moment"])).alias("valid_from"),
         )
         whole = whole.drop(_NUMBER, "n")
-        self._days.update(whole["date"].unique())
+        self.days.update(whole["date"].unique())
+        add_tags(self._connection, whole)
         self._sent += copy_frame(self._connection, "oco.cloud_costs", whole)
 
     def _known(self, rows: pl.DataFrame) -> pl.Series:
@@ -167,7 +173,7 @@ class Replacement:
         self._connection.execute("ANALYZE wanted")
         closed = self._close_vanished() if self._restates else 0
         inserted = self._sent + self._multiply()
-        say_days(self._connection, self._batch, self._days)
+        say_tags(self._connection)
         return inserted, closed
 
     def different_charges(self) -> int:
@@ -180,7 +186,7 @@ class Replacement:
     def _close_vanished(self) -> int:
         # A nested loop over two tables of which statistics know nothing could take for ever.
         self._connection.execute("SET LOCAL enable_nestloop = off")
-        closed = close_rows(
+        closed = change_rows(
             self._connection,
             "UPDATE oco.cloud_costs AS c SET valid_to = %(moment)s "
             "WHERE source = %(source)s AND source_partition = %(partition)s AND valid_to IS NULL "
@@ -212,5 +218,5 @@ class Replacement:
             last=sql.SQL(", ").join(sql.Identifier("last", name) for name in _COPIED),
         )
         many = self._connection.execute("SELECT DISTINCT date FROM wanted WHERE n > 1").fetchall()
-        self._days.update(row["date"] for row in many)
+        self.days.update(row["date"] for row in many)
         return self._connection.execute(statement, self._names).rowcount

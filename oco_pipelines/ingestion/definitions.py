@@ -1,6 +1,5 @@
 """Assets focus_files and cloud_costs, what starts them, and the checks that hold their promises."""
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -9,10 +8,8 @@ from dagster import (
     AssetCheckSeverity,
     AssetExecutionContext,
     AssetKey,
-    AssetRecordsFilter,
     AssetsDefinition,
     AutomationCondition,
-    DagsterInstance,
     DefaultScheduleStatus,
     DefaultSensorStatus,
     Definitions,
@@ -35,6 +32,7 @@ from dagster import (
 
 from oco_pipelines.ingestion import cost_checks, source_kinds
 from oco_pipelines.ingestion.accounts import load_accounts
+from oco_pipelines.ingestion.changed_partitions import ask_for_changed
 from oco_pipelines.problem_check import problem_check
 from oco_pipelines.resources import WarehouseResource
 from oco_warehouse.errors import InvalidInputError, OpenCloudOpsError, UpstreamError
@@ -44,8 +42,6 @@ GROUP: Final = "ingestion"
 COSTS: Final = "cloud_costs"
 FILES: Final = DynamicPartitionsDefinition(name="focus_files")
 SENSOR_SECONDS: Final = 60
-# One tick asks for so many runs at most; the next tick goes on from there.
-MAX_REQUESTS: Final = 100
 _RETRIES: Final = 3
 _RETRY_SECONDS: Final = 30
 
@@ -88,7 +84,7 @@ def focus_files_asset(settings: Settings) -> AssetsDefinition:
                 "status": result.status,
                 "total": totals_json(result.totals_loaded),
                 "window": f"{first} to {last}",
-                "etag": mark,
+                "mark": mark,
                 "seconds": time.monotonic() - started,
             }
         )
@@ -145,19 +141,7 @@ def focus_files_sensor(settings: Settings) -> SensorDefinition:
             there = {file.key: file.etag for file in sources.discover(settings)}
         except OpenCloudOpsError as error:
             return SkipReason(str(error))
-        known: dict[str, str] = json.loads(context.cursor or "{}")
-        changed = [key for key, mark in there.items() if known.get(key) != mark][:MAX_REQUESTS]
-        requests = [
-            RunRequest(run_key=f"{key}:{there[key]}", partition_key=key)
-            for key in changed
-            if _loaded_mark(context.instance, key) != there[key]
-        ]
-        kept = {key: mark for key, mark in known.items() if key in there}
-        return SensorResult(
-            run_requests=requests,
-            dynamic_partitions_requests=[FILES.build_add_request(changed)],
-            cursor=json.dumps({**kept, **{key: there[key] for key in changed}}),
-        )
+        return ask_for_changed(context, AssetKey("focus_files"), FILES, there)
 
     return watch
 
@@ -187,15 +171,6 @@ def ingestion_schedule(settings: Settings) -> ScheduleDefinition:
                 yield RunRequest(run_key=f"{key}:{tick}", partition_key=key)
 
     return ingest
-
-
-def _loaded_mark(instance: DagsterInstance, key: str) -> object:
-    """Mark of the version that was loaded last, by whatever run; None when there was none."""
-    found = instance.fetch_materializations(
-        AssetRecordsFilter(asset_key=AssetKey("focus_files"), asset_partitions=[key]), limit=1
-    ).records
-    event = found[0].asset_materialization if found else None
-    return event.metadata["etag"].value if event and "etag" in event.metadata else None
 
 
 def build(settings: Settings) -> Definitions:

@@ -3,22 +3,11 @@
 Does not belong here: what a kind asks of its cloud.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from dagster import (
-    AssetKey,
-    AssetRecordsFilter,
-    DagsterInstance,
-    DynamicPartitionsDefinition,
-    Failure,
-    RetryRequested,
-    RunRequest,
-    SensorEvaluationContext,
-    SensorResult,
-)
+from dagster import AssetKey, DynamicPartitionsDefinition, Failure, RetryRequested
 
 from oco_pipelines.ingestion.accounts import Account
 from oco_warehouse.errors import (
@@ -34,8 +23,6 @@ if TYPE_CHECKING:
 
 # Accounts are not part of the first start's one pass over all assets: their sensors begin at once.
 GROUP: Final = "sources"
-# One tick asks for so many runs at most; the next tick goes on from there.
-MAX_REQUESTS: Final = 100
 _RETRIES: Final = 3
 _RETRY_SECONDS: Final = 60
 
@@ -99,37 +86,3 @@ def load_metadata(results: "Sequence[LoadResult]", **more: Any) -> dict[str, Any
         "window": f"{min(days)} to {max(days)}" if days else "nothing",
         **more,
     }
-
-
-def last_metadata(instance: DagsterInstance, account: Account, key: str) -> Mapping[str, Any]:
-    """Metadata values of a partition's newest materialisation; empty when there is none."""
-    found = instance.fetch_materializations(
-        AssetRecordsFilter(asset_key=asset_key(account), asset_partitions=[key]), limit=1
-    ).records
-    event = found[0].asset_materialization if found else None
-    return {} if event is None else {name: value.value for name, value in event.metadata.items()}
-
-
-def ask_for_changed(
-    context: SensorEvaluationContext, account: Account, marks: Mapping[str, str]
-) -> SensorResult:
-    """Ask for each version of a partition once, unless it is loaded already.
-
-    Args:
-        context: of a sensor; its cursor keeps what was asked for.
-        account: whose partitions.
-        marks: {partition key: a text that changes with what the cloud has of it}.
-    """
-    known: dict[str, str] = json.loads(context.cursor or "{}")
-    changed = [key for key, mark in marks.items() if known.get(key) != mark][:MAX_REQUESTS]
-    requests = [
-        RunRequest(run_key=f"{key}:{marks[key]}", partition_key=key)
-        for key in changed
-        if last_metadata(context.instance, account, key).get("mark") != marks[key]
-    ]
-    kept = {key: mark for key, mark in known.items() if key in marks}
-    return SensorResult(
-        run_requests=requests,
-        dynamic_partitions_requests=[partitions(account).build_add_request(changed)],
-        cursor=json.dumps({**kept, **{key: marks[key] for key in changed}}),
-    )

@@ -53,17 +53,17 @@ def unstated_commitments(warehouse: Warehouse) -> list[str]:
 def _commitment_periods(warehouse: Warehouse) -> list[dict[str, Any]]:
     return warehouse.query("""
         WITH last_days AS (
-            SELECT x_provider, max(x_usage_date) AS day
-            FROM marts.focus_cost_and_usage
+            SELECT provider, max(usage_date) AS day
+            FROM intermediate.int_cloud_cost_cells
             WHERE charge_category = 'Usage'
             GROUP BY 1
         )
-        SELECT f.x_provider AS provider, commitment_discount_id AS commitment_id,
-               billing_currency AS currency,
+        SELECT c.provider, commitment_discount_id AS commitment_id, billing_currency AS currency,
                (billing_period_start AT TIME ZONE 'UTC')::date AS period,
                coalesce(sum(billed_cost) FILTER (WHERE charge_category = 'Purchase'), 0)
                    AS purchased,
-               count(*) FILTER (WHERE charge_category = 'Purchase') AS purchases,
+               coalesce(sum(charge_count) FILTER (WHERE charge_category = 'Purchase'), 0)::bigint
+                   AS purchases,
                coalesce(bool_and(charge_frequency = 'Recurring')
                    FILTER (WHERE charge_category = 'Purchase'), false) AS recurs,
                coalesce(sum(effective_cost)
@@ -72,11 +72,11 @@ def _commitment_periods(warehouse: Warehouse) -> list[dict[str, Any]]:
                    FILTER (WHERE commitment_discount_status = 'Unused'), 0) AS unused,
                coalesce(sum(effective_cost)
                    FILTER (WHERE commitment_discount_status IS NULL), 0) AS unstated,
-               NOT bool_or(x_estimated)
+               NOT bool_or(is_estimated)
                    AND max((billing_period_end AT TIME ZONE 'UTC')::date) <= max(l.day) + 1
                    AS closed
-        FROM marts.focus_cost_and_usage AS f
-        LEFT JOIN last_days AS l USING (x_provider)
+        FROM intermediate.int_cloud_cost_cells AS c
+        LEFT JOIN last_days AS l USING (provider)
         WHERE commitment_discount_id IS NOT NULL
         GROUP BY 1, 2, 3, 4
         ORDER BY 1, 2, 4, 3

@@ -84,12 +84,12 @@ def _checks(settings: Settings) -> list[AssetChecksDefinition]:
             "mart_totals",
             "The marts hold what cloud_costs believes, by provider, month and currency, exactly.",
             mart_checks.mart_totals,
-            after=("focus_cost_and_usage", "fct_showback_month"),
+            after=("int_cloud_cost_cells", "fct_showback_month"),
         ),
         problem_check(
             "focus_cost_and_usage",
             "no_mixed_currency",
-            "Money says its currency, and USD is the amount times its rate.",
+            "Money of every mart says its currency.",
             mart_checks.mixed_currencies,
         ),
         problem_check(

@@ -9,7 +9,7 @@ _DIFFERING: Final = """
     SELECT anomaly.provider, anomaly.service, anomaly.account_id, anomaly.first_day,
            anomaly.observed_usd, coalesce(sum(charge.effective_cost_usd), 0) AS charged_usd
     FROM oco.cost_anomalies AS anomaly
-    LEFT JOIN intermediate.int_cloud_charges AS charge
+    LEFT JOIN intermediate.int_cloud_cost_cells AS charge
         ON charge.is_metered
         AND charge.usage_date BETWEEN anomaly.first_day AND anomaly.last_day
         AND anomaly.provider IN (charge.provider, 'all')

@@ -40,13 +40,13 @@ _COSTS: Final = """
     WITH counted AS (
         SELECT usage_date, is_metered,
                CASE %(basis)s WHEN 'billed' THEN billed_cost_usd ELSE effective_cost_usd END AS usd
-        FROM intermediate.int_cloud_charges
+        FROM intermediate.int_cloud_cost_cells
         WHERE usage_date BETWEEN %(first)s AND %(last)s
           AND (%(provider)s::text[] IS NULL OR provider = ANY (%(provider)s))
           AND (%(service)s::text[] IS NULL OR service = ANY (%(service)s))
           AND (%(account)s::text[] IS NULL OR account_id = ANY (%(account)s))
           AND (%(region)s::text[] IS NULL OR region = ANY (%(region)s))
-          AND (%(team)s::text[] IS NULL OR team = ANY (%(team)s))
+          AND (%(team)s::text[] IS NULL OR coalesce(team, 'untagged') = ANY (%(team)s))
           AND (%(charge_category)s::text[] IS NULL OR charge_category = ANY (%(charge_category)s))
           AND NOT EXISTS (
               SELECT 1 FROM jsonb_each(%(tags)s) AS wanted (key, accepted)

@@ -25,7 +25,7 @@ from oco_pipelines.resources import WarehouseResource
 from oco_warehouse.settings import Settings, load_settings
 
 GROUP: Final = "trends"
-CHARGES: Final = "int_cloud_charges"
+COSTS: Final = "int_cloud_cost_cells"
 BUDGETS_INTERVAL_SECONDS: Final = 60
 _SHOWN: Final = 20
 
@@ -33,7 +33,7 @@ _SHOWN: Final = 20
 @asset(
     group_name=GROUP,
     kinds={"python", "postgres"},
-    deps=[CHARGES],
+    deps=[COSTS, "int_cloud_charges"],
     automation_condition=AutomationCondition.eager(),
 )
 def cost_anomalies(
@@ -88,7 +88,7 @@ def anomalies_agree_with_charges(warehouse: WarehouseResource) -> AssetCheckResu
 @asset(
     group_name=GROUP,
     kinds={"python", "postgres"},
-    deps=[CHARGES],
+    deps=[COSTS],
     automation_condition=AutomationCondition.eager(),
 )
 def cost_forecast(
@@ -157,7 +157,7 @@ def cloud_budgets(warehouse: WarehouseResource) -> MaterializeResult[None]:
 @asset(
     group_name=GROUP,
     kinds={"python", "postgres"},
-    deps=[CHARGES, cloud_budgets],
+    deps=[COSTS, cloud_budgets],
     automation_condition=AutomationCondition.eager(),
 )
 def cloud_budget_status(
@@ -201,7 +201,8 @@ def changed_cloud_budgets(
     house = warehouse.open()
     (row,) = house.query(
         "SELECT count(*) AS rows, max(updated_at) AS newest, "
-        "to_regclass('intermediate.int_cloud_charges') IS NOT NULL AS built FROM oco.cloud_budgets"
+        "to_regclass('intermediate.int_cloud_cost_cells') IS NOT NULL AS built "
+        "FROM oco.cloud_budgets"
     )
     if not row["rows"] or not row["built"]:
         return SkipReason("there is no cloud budget" if row["built"] else "no mart is built yet")

@@ -17,13 +17,13 @@ LOOK_BACK: Final = timedelta(days=200)
 
 _NEWEST: Final = """
     SELECT provider, max(usage_date) AS newest
-    FROM intermediate.int_cloud_charges
+    FROM intermediate.int_cloud_cost_cells
     WHERE is_metered AND usage_date <= %s
     GROUP BY provider
 """
 _SERIES: Final = """
     SELECT provider, service, account_id, usage_date AS day, sum(effective_cost_usd) AS usd
-    FROM intermediate.int_cloud_charges
+    FROM intermediate.int_cloud_cost_cells
     WHERE is_metered AND usage_date BETWEEN %s AND %s
     GROUP BY provider, service, account_id, usage_date
     ORDER BY provider, service, account_id, usage_date
@@ -44,9 +44,9 @@ _BY_SCOPE: Final = """
     SELECT scope, entity_id, usage_date AS day,
            coalesce(sum(effective_cost_usd) FILTER (WHERE is_metered), 0) AS metered,
            coalesce(sum(effective_cost_usd) FILTER (WHERE NOT is_metered), 0) AS charged
-    FROM intermediate.int_cloud_charges
+    FROM intermediate.int_cloud_cost_cells
     CROSS JOIN LATERAL (
-        VALUES ('provider', provider), ('team', team), ('total', 'all')
+        VALUES ('provider', provider), ('team', coalesce(team, 'untagged')), ('total', 'all')
     ) AS scoped (scope, entity_id)
     WHERE usage_date BETWEEN %s AND %s
     GROUP BY scope, entity_id, usage_date
@@ -79,7 +79,7 @@ def read_newest_days(warehouse: Warehouse, now: datetime) -> dict[str, date]:
     Raises:
         ConflictError: when the marts were never built.
     """
-    (built,) = warehouse.query("SELECT to_regclass('intermediate.int_cloud_charges') AS name")
+    (built,) = warehouse.query("SELECT to_regclass('intermediate.int_cloud_cost_cells') AS name")
     if built["name"] is None:
         raise ConflictError("the marts are not built yet: run `oco dbt build` or `oco demo` first")
     rows = warehouse.query(_NEWEST, [now.date()])

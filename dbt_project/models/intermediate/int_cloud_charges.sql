@@ -1,4 +1,4 @@
--- Grain: one cloud charge, under the names that trends and budgets of cloud cost filter and group by.
+-- Grain: one cloud charge, under the names that trends of cloud cost look for causes by.
 select
     x_usage_date as usage_date,
     x_provider as provider,
@@ -12,9 +12,5 @@ select
     tags,
     x_billed_cost_usd as billed_cost_usd,
     x_effective_cost_usd as effective_cost_usd,
-    -- What comes once a month, once at all, or in correction of another month says nothing of a day's use.
-    charge_category = 'Usage'
-    and coalesce(charge_class, '') != 'Correction'
-    and coalesce(charge_frequency, 'Usage-Based') = 'Usage-Based' as is_metered
-from {{ ref('focus_cost_and_usage') }}
-where x_source in ('cloud', 'resilience')
+    {{ is_metered('charges') }} as is_metered
+from {{ ref('stg_cloud_costs') }} as charges

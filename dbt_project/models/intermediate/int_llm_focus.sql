@@ -63,6 +63,15 @@ hourly as (
         token_direction
 ),
 
+tag_sets as (
+    select distinct tags from hourly
+    where jsonb_typeof(tags) = 'object'
+),
+
+canonical as (
+    {{ canonical_tags('tag_sets') }}
+),
+
 labelled as (
     select
         hourly.*,
@@ -71,8 +80,7 @@ labelled as (
         canonical.cost_center as tag_cost_center,
         canonical.application as tag_application
     from hourly
-    left join {{ ref('stg_canonical_tags') }} as canonical
-        on hourly.tags = canonical.tags
+    left join canonical on hourly.tags = canonical.tags
 )
 
 select

@@ -1,21 +1,20 @@
 -- Grain: provider × account. Names are those of the newest charge that has one.
 with spellings as (
     select
-        x_provider,
-        x_account_id,
+        provider,
+        account_id,
         sub_account_name,
         billing_account_id,
         billing_account_name,
-        min(x_usage_date) as first_day,
-        max(x_usage_date) as last_day
-    from {{ ref('focus_cost_and_usage') }}
-    where x_source != 'llm'
-    group by x_provider, x_account_id, sub_account_name, billing_account_id, billing_account_name
+        min(usage_date) as first_day,
+        max(usage_date) as last_day
+    from {{ ref('int_cloud_cost_cells') }}
+    group by provider, account_id, sub_account_name, billing_account_id, billing_account_name
 )
 
 select
-    x_provider as provider,
-    x_account_id as account_id,
+    provider,
+    account_id,
     (array_agg(sub_account_name order by last_day desc, sub_account_name asc) filter (
         where sub_account_name is not null
     ))[1] as name,
@@ -26,4 +25,4 @@ select
     min(first_day) as first_day,
     max(last_day) as last_day
 from spellings
-group by x_provider, x_account_id
+group by provider, account_id

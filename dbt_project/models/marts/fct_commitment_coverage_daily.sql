@@ -5,29 +5,28 @@
 -- coverage is stated where the provider's bills show one in the service, and NULL elsewhere.
 with usage_charges as (
     select
-        x_usage_date as usage_date,
-        x_provider as provider,
-        service_name as service,
+        usage_date,
+        provider,
+        service,
         coalesce(
-            sum(x_effective_cost_usd) filter (
+            sum(effective_cost_usd) filter (
                 where commitment_discount_status = 'Used' or pricing_category = 'Committed'
             ),
             0
         ) as covered_cost_usd,
-        sum(x_effective_cost_usd) as eligible_cost_usd,
+        sum(effective_cost_usd) as eligible_cost_usd,
         bool_or(commitment_discount_status = 'Used' or pricing_category = 'Committed') as is_covered,
-        bool_or(x_estimated) as is_estimated
-    from {{ ref('focus_cost_and_usage') }}
+        bool_or(is_estimated) as is_estimated
+    from {{ ref('int_cloud_cost_cells') }}
     where
-        x_source != 'llm'
-        and charge_category = 'Usage'
+        charge_category = 'Usage'
         and charge_class is null
         and commitment_discount_status is distinct from 'Unused'
         and coalesce(pricing_category, 'Standard') in ('Standard', 'Committed')
     group by
-        x_usage_date,
-        x_provider,
-        service_name
+        usage_date,
+        provider,
+        service
 ),
 
 with_history as (

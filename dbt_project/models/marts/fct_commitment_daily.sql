@@ -4,8 +4,8 @@
 -- what was used or wasted is effective cost: never add the two.
 with charges as (
     select
-        x_usage_date as usage_date,
-        x_provider as provider,
+        usage_date,
+        provider,
         billing_account_id,
         commitment_discount_id as commitment_id,
         billing_currency as currency,
@@ -15,19 +15,19 @@ with charges as (
         coalesce(sum(effective_cost) filter (where commitment_discount_status = 'Used'), 0) as used_cost,
         coalesce(sum(effective_cost) filter (where commitment_discount_status = 'Unused'), 0) as unused_cost,
         coalesce(sum(effective_cost) filter (where commitment_discount_status is null), 0) as unstated_cost,
-        coalesce(sum(x_billed_cost_usd) filter (where charge_category = 'Purchase'), 0) as purchased_cost_usd,
+        coalesce(sum(billed_cost_usd) filter (where charge_category = 'Purchase'), 0) as purchased_cost_usd,
         coalesce(
-            sum(x_effective_cost_usd) filter (where commitment_discount_status = 'Used'), 0
+            sum(effective_cost_usd) filter (where commitment_discount_status = 'Used'), 0
         ) as used_cost_usd,
         coalesce(
-            sum(x_effective_cost_usd) filter (where commitment_discount_status = 'Unused'), 0
+            sum(effective_cost_usd) filter (where commitment_discount_status = 'Unused'), 0
         ) as unused_cost_usd,
-        bool_or(x_estimated) as is_estimated
-    from {{ ref('focus_cost_and_usage') }}
+        bool_or(is_estimated) as is_estimated
+    from {{ ref('int_cloud_cost_cells') }}
     where commitment_discount_id is not null
     group by
-        x_usage_date,
-        x_provider,
+        usage_date,
+        provider,
         billing_account_id,
         commitment_discount_id,
         billing_currency

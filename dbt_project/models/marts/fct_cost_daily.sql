@@ -13,16 +13,24 @@ select
     service,
     account_id,
     region,
-    team,
+    coalesce(team, 'untagged') as team,
     charge_category,
-    billed_cost_usd,
-    effective_cost_usd,
-    list_cost_usd,
-    contracted_cost_usd,
-    is_estimated,
-    charge_count
-from {{ ref('int_cloud_cost_daily') }}
-where charge_count > 0
+    sum(billed_cost_usd) as billed_cost_usd,
+    sum(effective_cost_usd) as effective_cost_usd,
+    sum(list_cost_usd) as list_cost_usd,
+    sum(contracted_cost_usd) as contracted_cost_usd,
+    bool_or(is_estimated) as is_estimated,
+    sum(charge_count)::bigint as charge_count
+from {{ ref('int_cloud_cost_cells') }}
+group by
+    usage_date,
+    source,
+    provider,
+    service,
+    account_id,
+    region,
+    coalesce(team, 'untagged'),
+    charge_category
 
 union all
 

@@ -3,19 +3,17 @@
 -- Grain: provider × billing account × invoice × billing period × currency. Invoices sum BilledCost.
 with charged as (
     select
-        x_provider as provider,
+        provider,
         billing_account_id,
         coalesce(invoice_id, 'none') as invoice_id,
         (billing_period_start at time zone 'UTC')::date as billing_period,
         billing_currency as currency,
         sum(billed_cost) as billed_cost,
-        count(*) as charge_count,
-        bool_or(x_estimated) as is_estimated
-    from {{ ref('focus_cost_and_usage') }}
-    -- The gateway's ledger is no bill.
-    where x_source != 'llm'
+        sum(charge_count)::bigint as charge_count,
+        bool_or(is_estimated) as is_estimated
+    from {{ ref('int_cloud_cost_cells') }}
     group by
-        x_provider,
+        provider,
         billing_account_id,
         coalesce(invoice_id, 'none'),
         (billing_period_start at time zone 'UTC')::date,

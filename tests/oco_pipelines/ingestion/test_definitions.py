@@ -1,5 +1,6 @@
 """The domain's assets, sensor and schedule on real servers and a folder of files."""
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -93,6 +94,27 @@ def test_the_sensor_asks_for_each_version_of_a_file_once(
     changed.write_bytes(changed.read_bytes() + b"\0")
     again = tick(source, instance, first.cursor)
     assert [r.partition_key for r in again.run_requests or []] == ["focus-2026-09.csv.gz"]
+
+
+def test_a_file_that_goes_back_to_an_earlier_version_is_asked_for_again(
+    source: Settings, instance: DagsterInstance
+) -> None:
+    file = Path(str(source.focus_path)) / "focus-2026-09.csv.gz"
+    first, cursor, keys = file.read_bytes(), None, []
+    for content in (first, first + b"\0", first, first + b"\0"):
+        file.write_bytes(content)
+        os.utime(file, (len(content), len(content)))  # the version is known by its time
+        result = tick(source, instance, cursor)
+        cursor = result.cursor
+        keys += [r.run_key for r in result.run_requests or [] if r.partition_key == file.name]
+    assert len(set(keys)) == 4
+
+
+def test_a_tick_that_is_repeated_asks_for_the_same_runs(
+    source: Settings, instance: DagsterInstance
+) -> None:
+    asked = [[r.run_key for r in tick(source, instance).run_requests or []] for _ in range(2)]
+    assert asked[0] == asked[1]
 
 
 def test_a_damaged_file_fails_its_run_and_writes_no_cost(
