@@ -52,16 +52,20 @@ def control_totals(warehouse: Warehouse) -> list[str]:
             FROM sums
             GROUP BY 1, 2, 3, 4
         ),
+        loaded AS (
+            SELECT source, source_partition, billing_currency AS currency,
+                   sum(billed_cost) AS billed_cost, sum(effective_cost) AS effective_cost,
+                   sum(list_cost) AS list_cost, sum(contracted_cost) AS contracted_cost
+            FROM oco.cloud_costs
+            WHERE valid_to IS NULL
+            GROUP BY 1, 2, 3
+        ),
         held AS (
-            SELECT c.source, c.source_partition, c.billing_currency AS currency, v.cost,
-                   coalesce(sum(v.amount), 0) AS amount
-            FROM oco.cloud_costs AS c,
-                 LATERAL (VALUES ('billed_cost', c.billed_cost),
-                                 ('effective_cost', c.effective_cost),
-                                 ('list_cost', c.list_cost),
-                                 ('contracted_cost', c.contracted_cost)) AS v (cost, amount)
-            WHERE c.valid_to IS NULL
-            GROUP BY 1, 2, 3, 4
+            SELECT source, source_partition, currency, v.cost, coalesce(v.amount, 0) AS amount
+            FROM loaded,
+                 LATERAL (VALUES ('billed_cost', billed_cost), ('effective_cost', effective_cost),
+                                 ('list_cost', list_cost),
+                                 ('contracted_cost', contracted_cost)) AS v (cost, amount)
         )
         SELECT source_partition, currency, cost, p.source_total, p.accepted, p.rejected,
                coalesce(h.amount, 0) AS held
@@ -81,12 +85,18 @@ def control_totals(warehouse: Warehouse) -> list[str]:
 def currencies(warehouse: Warehouse) -> list[str]:
     """Currencies that were converted at more than one rate, or wrongly, within a month."""
     rows = warehouse.query("""
-        SELECT source_partition, billing_currency, date_trunc('month', date)::date AS month
-        FROM oco.cloud_costs
-        WHERE valid_to IS NULL
+        WITH rates AS (
+            SELECT source, source_partition, billing_currency, usd_rate,
+                   date_trunc('month', date)::date AS month,
+                   bool_or(cost_usd <> billed_cost * usd_rate) AS is_wrong
+            FROM oco.cloud_costs
+            WHERE valid_to IS NULL
+            GROUP BY 1, 2, 3, 4, 5
+        )
+        SELECT source_partition, billing_currency, month
+        FROM rates
         GROUP BY source, 1, 2, 3
-        HAVING count(DISTINCT usd_rate) > 1
-            OR bool_or(cost_usd <> billed_cost * usd_rate)
+        HAVING count(*) > 1 OR bool_or(is_wrong)
             OR bool_or(billing_currency = 'USD' AND usd_rate <> 1)
         ORDER BY 1, 2, 3
     """)
@@ -98,7 +108,7 @@ def currencies(warehouse: Warehouse) -> list[str]:
 
 
 def schema(warehouse: Warehouse) -> list[str]:
-    """Breaks of the contract in the rows that were written last."""
+    """Breaks of the contract in rows of the partition that was loaded last."""
     import pandera.polars as pa
     import polars as pl
 
@@ -107,8 +117,9 @@ def schema(warehouse: Warehouse) -> list[str]:
         SELECT provider, service, account_id, billing_currency, charge_category, date,
                charge_period_start, charge_period_end, octet_length(row_hash) AS hash_bytes
         FROM oco.cloud_costs
-        WHERE valid_to IS NULL
-        ORDER BY created_at DESC
+        WHERE valid_to IS NULL AND (source, source_partition) IN (
+            SELECT source, source_partition FROM oco.ingestion_batches
+            WHERE status = 'loaded' ORDER BY finished_at DESC LIMIT 1)
         LIMIT %s
         """,
         [_SAMPLED_ROWS],
@@ -159,13 +170,17 @@ def gaps(warehouse: Warehouse) -> list[str]:
     A charge is use on every day of its charge period, so that monthly charges leave no gap.
     """
     rows = warehouse.query("""
-        WITH spans AS (
-            SELECT DISTINCT source, provider, billing_account_id, daterange(
+        WITH periods AS MATERIALIZED (
+            SELECT DISTINCT source, provider, billing_account_id, date, charge_period_end
+            FROM oco.cloud_costs
+            WHERE valid_to IS NULL AND charge_category = 'Usage'
+        ),
+        spans AS (
+            SELECT source, provider, billing_account_id, daterange(
                 date,
                 ((charge_period_end - interval '1 microsecond') AT TIME ZONE 'UTC')::date, '[]'
             ) AS days
-            FROM oco.cloud_costs
-            WHERE valid_to IS NULL AND charge_category = 'Usage'
+            FROM periods
         ),
         seen AS (
             SELECT source, provider, billing_account_id, range_agg(days) AS days

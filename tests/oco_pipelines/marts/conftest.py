@@ -15,6 +15,7 @@ from psycopg.types.json import Jsonb
 
 from oco_pipelines.marts.project import PROJECT_DIR, dbt_executable, profile_variables
 from oco_warehouse.database import Warehouse
+from tests.oco_pipelines.raw_charges import told
 
 Build = Callable[..., subprocess.CompletedProcess[str]]
 Charge = Callable[..., None]
@@ -91,5 +92,6 @@ def charge(warehouse: Warehouse) -> Charge:
             ),
             list(row.values()),
         )
+        told(warehouse)
 
     return write

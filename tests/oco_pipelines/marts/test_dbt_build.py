@@ -12,6 +12,7 @@ import pytest
 from oco_pipelines.marts.tag_rules import import_tag_rules
 from oco_warehouse.database import Warehouse
 from oco_warehouse.money import exact_sum
+from tests.oco_pipelines.raw_charges import told
 
 BATCH = """
     INSERT INTO oco.ingestion_batches (source, source_partition, status)
@@ -67,6 +68,7 @@ def spent(warehouse: Warehouse) -> Warehouse:
                 "current": current,
             },
         )
+    told(warehouse)
     for name, provider, parts, status in (
         ("a", "openai", ("0.00000015", "0.0000006"), "exact"),
         ("b", "openai", ("0.1", "0.2"), "estimated"),
@@ -127,10 +129,8 @@ def test_every_believed_dollar_stands_once_in_each_mart(spent: Warehouse, dbt_bu
 
 
 def test_only_days_that_changed_are_summed_again(spent: Warehouse, dbt_build: Build) -> None:
-    days = "INSERT INTO oco.cloud_cost_days VALUES (%s, gen_random_uuid())"
     spent.execute("UPDATE oco.cloud_costs SET date = '2026-10-06' WHERE billed_cost = -3.5")
-    for day in ("2026-10-05", "2026-10-06"):
-        spent.execute(days, [day])
+    told(spent)
     daily = ("--select", "+fct_cost_daily", "--exclude-resource-type", "test", "unit_test")
     assert dbt_build(*daily).returncode == 0
 
@@ -162,6 +162,7 @@ def test_other_rules_for_tags_need_no_reload_and_leave_raw_tags_alone(
         'UPDATE oco.cloud_costs SET tags = \'{"user:Squad": "Search ", "stage": "Live"}\' '
         "WHERE tags ? 'team'"
     )
+    told(spent)
     rules = tmp_path / "tags.toml"
     rules.write_text(
         "[keys]\nteam = ['team', 'squad']\nenvironment = ['stage']\n"
