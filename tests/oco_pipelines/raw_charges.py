@@ -12,6 +12,6 @@ def told(connection: Connection | Warehouse) -> None:
     )
     connection.execute(
         "INSERT INTO oco.cloud_cost_days (date, changed_by) "
-        "SELECT DISTINCT date, gen_random_uuid() FROM oco.cloud_costs "
+        "SELECT date, gen_random_uuid() FROM (SELECT DISTINCT date FROM oco.cloud_costs) AS days "
         "ON CONFLICT (date) DO UPDATE SET changed_by = excluded.changed_by"
     )

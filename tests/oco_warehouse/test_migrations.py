@@ -1,11 +1,13 @@
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import date
 
 import psycopg
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
 from oco_warehouse import migrations
@@ -143,16 +145,47 @@ def test_an_unknown_price_is_null_and_only_that(
         )
 
 
-def test_prices_that_were_stated_before_stay_and_no_longer_stand_in_the_catalogues_way(
-    empty_database_url: str,
-) -> None:
-    url = empty_database_url.replace("postgresql://", "postgresql+psycopg://")
-    with create_engine(url, poolclass=NullPool).begin() as connection:
+@contextmanager
+def at_revision(url: str, revision: str) -> Iterator[Connection]:
+    """A warehouse of an earlier version, to be filled."""
+    address = url.replace("postgresql://", "postgresql+psycopg://")
+    with create_engine(address, poolclass=NullPool).begin() as connection:
         connection.exec_driver_sql("CREATE SCHEMA oco")
         config = Config()
         config.set_main_option("script_location", str(migrations.FOLDER))
         config.attributes["connection"] = connection
-        command.upgrade(config, "0010_media_prices")
+        command.upgrade(config, revision)
+        yield connection
+
+
+def test_the_days_and_tags_of_charges_that_were_loaded_before_are_known(
+    empty_database_url: str,
+) -> None:
+    with at_revision(empty_database_url, "0013_fast_loads") as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO oco.cloud_costs (provider, service, account_id, cost_usd, usd_rate, "
+            "billed_cost, effective_cost, list_cost, billing_currency, charge_category, date, "
+            "charge_period_start, charge_period_end, billing_period_start, billing_period_end, "
+            "billing_account_id, source, source_partition, batch_id, row_hash, occurrence, tags) "
+            "SELECT 'aws', 'EC2', '1', 1, 1, 1, 1, 1, 'USD', 'Usage', day, day, day + 1, "
+            "'2026-09-01', '2026-10-01', '1', 'focus_files', 'a.csv', gen_random_uuid(), "
+            "sha256(number::text::bytea), 1, tags::jsonb FROM (VALUES "
+            "(1, '2026-09-01'::date, '{\"team\": \"a\"}'), "
+            "(2, '2026-09-01', '{\"team\": \"a\"}'), (3, '2026-09-02', '{}')"
+            ") AS charge (number, day, tags)"
+        )
+    migrations.upgrade(empty_database_url)
+    with psycopg.connect(empty_database_url) as connection:
+        days = connection.execute("SELECT date FROM oco.cloud_cost_days ORDER BY 1").fetchall()
+        sets = connection.execute("SELECT tags, last_month FROM oco.cloud_tag_sets").fetchall()
+    assert days == [(date(2026, 9, 1),), (date(2026, 9, 2),)]
+    assert sets == [({"team": "a"}, date(2026, 9, 1))]
+
+
+def test_prices_that_were_stated_before_stay_and_no_longer_stand_in_the_catalogues_way(
+    empty_database_url: str,
+) -> None:
+    with at_revision(empty_database_url, "0010_media_prices") as connection:
         connection.exec_driver_sql(
             "INSERT INTO oco.model_pricing (provider, model, tool_prices, source, price_version) "
             "VALUES ('openai', 'a', '{\"web_search\": 0.01}', 'override', 'o'), "

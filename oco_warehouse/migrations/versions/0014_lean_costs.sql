@@ -15,4 +15,5 @@ COMMENT ON TABLE oco.cloud_cost_days IS 'Which load changed the charges of a day
 COMMENT ON COLUMN oco.cloud_cost_days.date IS 'Usage day';
 COMMENT ON COLUMN oco.cloud_cost_days.changed_by IS 'Load that inserted or closed charges of the day last; another value for whatever else changed them';
 COMMENT ON COLUMN oco.cloud_cost_days.changed_at IS 'When that was';
-INSERT INTO oco.cloud_cost_days (date, changed_by) SELECT DISTINCT date, gen_random_uuid() FROM oco.cloud_costs;
+INSERT INTO oco.cloud_cost_days (date, changed_by)
+SELECT date, gen_random_uuid() FROM (SELECT DISTINCT date FROM oco.cloud_costs) AS days;
