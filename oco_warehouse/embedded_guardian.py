@@ -42,6 +42,14 @@ _POSTGRES_SETTINGS: Final = (
     "unix_socket_directories=",
     "max_connections=200",
     "shared_buffers=256MB",
+    # Loads write rows at random places of an index: after each checkpoint the first touch of a page
+    # writes it whole into the log, so checkpoints are rare and the log is packed.
+    "max_wal_size=4GB",
+    "checkpoint_timeout=15min",
+    "wal_compression=on",
+    "maintenance_work_mem=256MB",
+    # Queries of marts have many columns: compiling them takes longer than running them.
+    "jit=off",
     "timezone=UTC",
     "log_timezone=UTC",
     "logging_collector=off",
