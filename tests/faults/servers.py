@@ -23,7 +23,7 @@ import redis
 from oco_warehouse.embedded import prepare_home
 from oco_warehouse.embedded_guardian import DATABASE, Servers, find_binary, free_port
 
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 
 
 class Postgres:

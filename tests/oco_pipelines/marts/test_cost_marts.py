@@ -97,7 +97,7 @@ def test_a_month_that_goes_on_breaks_no_commitment(
         commitment_discount_status="Used",
         effective_cost=Decimal(1),
     )
-    build(dbt_build, "focus_cost_and_usage")
+    build(dbt_build, "int_cloud_cost_cells")
     assert broken_commitments(warehouse) == []
     assert unstated_commitments(warehouse) == []
 
