@@ -27,7 +27,9 @@ from oco_pipelines.ingestion.aws_cur_costs import IS_SPLIT, with_costs
 from oco_pipelines.ingestion.aws_cur_labels import attribute, category_key, labels, tag_key
 from oco_pipelines.ingestion.aws_cur_rules import LINE_TYPES, NEEDED, UNKNOWN, LineType
 from oco_pipelines.ingestion.focus_columns import COLUMNS
-from oco_warehouse.errors import InvalidFileError
+from oco_pipelines.ingestion.focus_values import read_amount
+from oco_pipelines.ingestion.focus_vectors import per_distinct
+from oco_warehouse.errors import InvalidFileError, InvalidInputError
 
 AWS: Final = "Amazon Web Services, Inc."
 _TYPE: Final = pl.col("line_item_line_item_type")
@@ -232,7 +234,7 @@ def _resource() -> dict[str, pl.Expr]:
     in_arn = identifier.str.extract(r"^arn:[^:]*:[^:]*:[^:]*:[^:]*:([A-Za-z][A-Za-z-]*)[/:]")
     in_id = _looked_up(identifier.str.extract(r"^([a-z]+)-[0-9a-f]{8,}$"), _TYPES_OF_IDS)
     details = pl.concat_list(
-        pl.concat_str(pl.lit(f'"x_{key}": "'), f"split_line_item_{column}", pl.lit('"'))
+        pl.concat_str(pl.lit(f'"x_{key}": "'), _plain(f"split_line_item_{column}"), pl.lit('"'))
         for key, column in (
             ("SplitCost", "split_cost"),
             ("UnusedCost", "unused_cost"),
@@ -253,6 +255,20 @@ def _resource() -> dict[str, pl.Expr]:
             details.list.join(", ")
         ),
     }
+
+
+def _plain(column: str) -> pl.Expr:
+    """One text for one amount, so that `0.2` and `0.200` make one identity."""
+
+    def plain(text: str) -> str:
+        try:
+            return read_amount(text)
+        except InvalidInputError:
+            return text
+
+    return pl.col(column).map_batches(
+        lambda texts: per_distinct(texts, plain, pl.String), return_dtype=pl.String
+    )
 
 
 def _name_tag(tags: pl.Expr) -> pl.Expr:

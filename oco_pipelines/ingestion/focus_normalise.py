@@ -33,7 +33,7 @@ from oco_pipelines.ingestion.focus_vectors import (
 )
 
 # Changes whenever a file would be read differently: it is then read again though it is the same.
-READER_VERSION: Final = 2
+READER_VERSION: Final = 3
 _UNKNOWN_CURRENCY: Final = "unknown"
 _CURRENCY: Final = r"^[A-Z]{3}$"
 _PERIODS: Final = ("charge_period", "billing_period")

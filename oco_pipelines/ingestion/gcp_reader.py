@@ -228,7 +228,8 @@ def _json_lines(name: str, file: BinaryIO) -> Iterator[_Row]:
 
 
 def _csv(name: str, file: BinaryIO) -> tuple[list[str], Iterator[_Row]]:
-    reader = csv.reader(io.TextIOWrapper(file, "utf-8-sig", newline=""), strict=True)
+    texts = io.TextIOWrapper(file, "utf-8-sig", newline="")
+    reader = csv.reader(texts, strict=True)
     try:
         header = [column.strip() for column in next(reader)]
     except (csv.Error, UnicodeDecodeError, StopIteration):
@@ -246,6 +247,9 @@ def _csv(name: str, file: BinaryIO) -> tuple[list[str], Iterator[_Row]]:
                     yield number, dict(zip(header, values, strict=True))
         except (csv.Error, UnicodeDecodeError) as error:
             raise InvalidFileError(f"{name}: the CSV is damaged ({error})") from None
+        finally:
+            # Whoever opened the file closes it.
+            texts.detach()
 
     return header, rows()
 

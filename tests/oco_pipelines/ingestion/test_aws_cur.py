@@ -315,6 +315,14 @@ def test_a_share_of_a_machine_costs_nothing_because_the_machine_has_it() -> None
     assert (pod["usage_quantity"], pod["tags"]) == (None, "{}")
 
 
+@pytest.mark.parametrize("share", ["0.3", "0.300", "3E-1", ".3"])
+def test_a_share_is_the_same_charge_however_its_amount_is_written(share: str) -> None:
+    made = Month()
+    made.add("Usage", "0.4", ParentResourceId="i-00000000000000001", SplitCost=share)
+    result = normalise(read_report("report", legacy_csv(made)))
+    assert result.accepted["allocated_method_details"].item() == '{"x_SplitCost":"0.3"}'
+
+
 def test_a_task_on_fargate_is_the_charge_itself() -> None:
     assert costs(row("Usage", "0.04", ProductCode="AmazonECS", SplitCost="0.03"))[0] == "0.04"
 
