@@ -6,11 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.dbt_in_process import copy_manifest
+
 
 @pytest.fixture(scope="session")
 def dbt_target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where dbt writes its artifacts: one manifest a session, and none in the checkout."""
+    """Where dbt writes its artifacts: a manifest is there, and nothing is left in the checkout."""
     target = tmp_path_factory.mktemp("dbt")
+    root = tmp_path_factory.getbasetemp()
+    # Workers of pytest-xdist have a folder each below the one of the run, and share one parse.
+    run = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    copy_manifest(run / "dbt-parsed", target)
     before = os.environ.get("DBT_TARGET_PATH")
     os.environ["DBT_TARGET_PATH"] = str(target)
     yield target

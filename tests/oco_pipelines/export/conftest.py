@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,8 +11,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from oco_pipelines.marts.project import PROJECT_DIR, dbt_executable, profile_variables
 from oco_warehouse.database import Warehouse
+from tests.dbt_in_process import dbt
 
 Charge = dict[str, str | None]
 CHARGE: Charge = {
@@ -53,17 +52,7 @@ def built_url(servers: object, template_database: str, dbt_target: Path) -> Iter
             )
         )
     built = urlsplit(url)._replace(path=f"/{name}").geturl()
-    environment = os.environ | profile_variables(built)
-    environment |= {"DBT_TARGET_PATH": str(dbt_target), "DBT_LOG_PATH": str(dbt_target)}
-    done = subprocess.run(
-        [dbt_executable(), "--no-use-colors", "run", "--select", "+focus_cost_and_usage"],
-        cwd=PROJECT_DIR,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=150,
-        check=False,
-    )
+    done = dbt(built, dbt_target, "run", "--select", "+focus_cost_and_usage")
     assert done.returncode == 0, done.stdout
     yield built
     with psycopg.connect(url, autocommit=True) as admin:

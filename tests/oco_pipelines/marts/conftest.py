@@ -1,6 +1,5 @@
 """A warehouse whose charges a test states one by one, and dbt over it."""
 
-import os
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -13,8 +12,8 @@ import pytest
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from oco_pipelines.marts.project import PROJECT_DIR, dbt_executable, profile_variables
 from oco_warehouse.database import Warehouse
+from tests.dbt_in_process import dbt
 from tests.oco_pipelines.raw_charges import told
 
 Build = Callable[..., subprocess.CompletedProcess[str]]
@@ -27,17 +26,7 @@ def dbt_build(warehouse: Warehouse, dbt_target: Path) -> Build:
     """Runs `dbt build` with arguments."""
 
     def build(*arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | profile_variables(warehouse.url)
-        environment |= {"DBT_TARGET_PATH": str(dbt_target), "DBT_LOG_PATH": str(dbt_target)}
-        return subprocess.run(
-            [dbt_executable(), "--no-use-colors", "build", *arguments],
-            cwd=PROJECT_DIR,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=150,
-            check=False,
-        )
+        return dbt(warehouse.url, dbt_target, "build", *arguments)
 
     return build
 

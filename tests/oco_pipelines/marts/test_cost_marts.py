@@ -241,8 +241,7 @@ def test_marts_that_lose_or_mix_money_are_found(
 ) -> None:
     charge("10", effective_cost=7)
     charge("3", provider="gcp", billing_currency="EUR", usd_rate="1.1", date=date(2026, 9, 2))
-    build(dbt_build, "fct_showback_month")
-    build(dbt_build, "fct_cost_daily")
+    build(dbt_build, "fct_showback_month", "fct_cost_daily")
     assert mart_totals(warehouse) == []
     assert mixed_currencies(warehouse) == []
     warehouse.execute(

@@ -118,7 +118,7 @@ def test_without_rules_a_charge_is_its_own_teams(spent: Warehouse, dbt_build: Bu
 
 
 def test_a_dollar_that_sharing_loses_fails_the_build(spent: Warehouse, dbt_build: Build) -> None:
-    assert dbt_build(*ALL).returncode == 0
+    assert dbt_build(*ALL, "+fct_cost_daily").returncode == 0
     spent.execute("UPDATE marts.fct_showback_month SET effective_cost_usd = effective_cost_usd + 1")
     result = dbt_build("--select", "showback_conserves_totals")
     assert result.returncode == 1

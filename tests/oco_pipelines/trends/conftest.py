@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date, timedelta
 from decimal import Decimal
@@ -13,8 +12,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from oco_pipelines.marts.project import PROJECT_DIR, dbt_executable, profile_variables
 from oco_warehouse.database import Warehouse
+from tests.dbt_in_process import dbt
 from tests.oco_pipelines.raw_charges import told
 
 _CHARGE = """
@@ -111,20 +110,6 @@ def dbt_build(warehouse: Warehouse, dbt_target: Path) -> Callable[..., None]:
         assert done.returncode == 0, done.stdout
 
     return build
-
-
-def dbt(url: str, target: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [dbt_executable(), "--no-use-colors", *arguments],
-        cwd=PROJECT_DIR,
-        env=os.environ
-        | profile_variables(url)
-        | {"DBT_TARGET_PATH": str(target), "DBT_LOG_PATH": str(target)},
-        capture_output=True,
-        text=True,
-        timeout=150,
-        check=False,
-    )
 
 
 def database(url: str, name: str) -> str:
