@@ -2,23 +2,32 @@
 
 import os
 import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.oco_server import OcoServer
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+@pytest.fixture(scope="session")
+def oco_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OcoServer]:
+    """Where processes come from that have their imports done."""
+    server = OcoServer(tmp_path_factory.mktemp("oco"))
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def oco(warehouse_url: str, redis_url: str, tmp_path: Path) -> Run:
+def oco(oco_server: OcoServer, warehouse_url: str, redis_url: str, tmp_path: Path) -> Run:
     """Runs `oco` with arguments and, as keywords, environment variables."""
 
     def run(*arguments: object, **environment: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [Path(sys.executable).with_name("oco"), *map(str, arguments)],
-            env={
+        return oco_server.run(
+            [*map(str, arguments)],
+            {
                 **os.environ,
                 "OCO_HOME": str(tmp_path / "home"),
                 "DATABASE_URL": warehouse_url,
@@ -26,11 +35,6 @@ def oco(warehouse_url: str, redis_url: str, tmp_path: Path) -> Run:
                 "COLUMNS": "200",
                 **environment,
             },
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            input="",
         )
 
     return run

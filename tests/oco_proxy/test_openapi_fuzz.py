@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "10")
+EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "4")
 SEED = os.environ.get("FUZZ_SEED", "1")
 SECONDS = 3600
 # Not `positive_data_acceptance`: rules between two members, as those of a budget's period, cannot
