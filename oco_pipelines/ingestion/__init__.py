@@ -13,11 +13,12 @@ gcp_export).
 Accounts whose costs are read by themselves: accounts → source_kinds → the module of each provider
 (aws_kinds, azure_kinds, gcp_kinds), with source_assets and source_overlap for what they share. AWS:
 aws_options → aws_access → aws_export_manifest → aws_delivery → aws_export → aws_export_kind, and
-aws_ce_request → aws_ce_charges → aws_cost_explorer → aws_ce_kind; aws_checks says what either
-lacks. Azure: azure_options, azure_scope and azure_credentials; azure_query_kind →
-azure_query_client → azure_query_answer → azure_query_month → azure_query_load →
-azure_query_assets, and azure_blob_kind → azure_blob_layout → azure_blob_load → azure_blob_assets;
-azure_query_check and azure_blob_check. GCP's billing export in BigQuery: bigquery_options →
-bigquery_table → bigquery_credentials → bigquery_client → bigquery_retry → bigquery_errors →
-bigquery_days → bigquery_load → bigquery_definitions, and bigquery_check.
+aws_ce_options → aws_ce_request → aws_ce_pages → aws_ce_charges → aws_ce_resources →
+aws_cost_explorer → aws_ce_kind; aws_checks says what either lacks. Azure: azure_options,
+azure_scope and azure_credentials; azure_query_kind → azure_query_client → azure_query_answer →
+azure_query_month → azure_query_load → azure_query_assets, and azure_blob_kind → azure_blob_layout →
+azure_blob_load → azure_blob_assets; azure_query_check and azure_blob_check. GCP's billing export in
+BigQuery: bigquery_options → bigquery_table → bigquery_credentials → bigquery_client →
+bigquery_retry → bigquery_errors → bigquery_days → bigquery_load → bigquery_definitions, and
+bigquery_check.
 """

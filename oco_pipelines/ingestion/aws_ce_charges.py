@@ -16,6 +16,9 @@ from oco_pipelines.ingestion.aws_ce_request import Query, month_end, month_start
 from oco_pipelines.ingestion.aws_cur_rules import LINE_TYPES, UNKNOWN
 from oco_warehouse.errors import InvalidInputError
 
+Charge = dict[str, str | None]
+# (linked account, service as Cost Explorer names it, usage type)
+UsageKey = tuple[str | None, str, str]
 AWS: Final = "Amazon Web Services, Inc."
 # Cost Explorer's names of services that the bill calls otherwise, and of EC2's two halves.
 _SERVICES: Final = {
@@ -41,17 +44,31 @@ _RECORD_TYPES: Final = {"Recurring": "RIFee", "Upfront": "Fee", "Support": "Fee"
 _NO_UNIT: Final = frozenset({"", "N/A"})
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a group costs, and how much was used where that has a unit."""
+
+    billed: Decimal
+    effective: Decimal
+    currency: str
+    quantity: Decimal | None = None
+    unit: str | None = None
+
+
 @dataclass(slots=True)
 class Day:
     """A day of an account as it is answered.
 
     Attributes:
         charges: {column of FOCUS: text}, of every group.
+        usage: those of usage again, by linked account, service as Cost Explorer names it, and
+            usage type.
         estimated: whether any part of it is an estimate.
         answers: which queries have told of it, by their position.
     """
 
-    charges: list[dict[str, str | None]] = field(default_factory=list)
+    charges: list[Charge] = field(default_factory=list)
+    usage: dict[UsageKey, list[Charge]] = field(default_factory=dict)
     estimated: bool = False
     answers: set[int] = field(default_factory=set)
 
@@ -76,9 +93,12 @@ def add_page(
         entry = days.setdefault(day, Day())
         entry.answers.add(number)
         entry.estimated |= bool(result["Estimated"])
-        entry.charges += [
-            to_charge(query, day, group, account_id) for group in result.get("Groups", ())
-        ]
+        for group in result.get("Groups", ()):
+            charge = to_charge(query, day, group, account_id)
+            entry.charges.append(charge)
+            if query.part == "usage":
+                service, usage_type = group["Keys"]
+                entry.usage.setdefault((query.linked, service, usage_type), []).append(charge)
 
 
 def refuse_missing(days: Mapping[date, Day], start: date, end: date, queries: int) -> None:
@@ -99,42 +119,30 @@ def refuse_missing(days: Mapping[date, Day], start: date, end: date, queries: in
         )
 
 
-def to_charge(
-    query: Query, day: date, group: Mapping[str, Any], account_id: str
-) -> dict[str, str | None]:
+def to_charge(query: Query, day: date, group: Mapping[str, Any], account_id: str) -> Charge:
     """A group of a day as a charge: {column of FOCUS: text}.
 
     Raises:
         InvalidInputError: when an amount is missing or in two currencies.
     """
     service, second = group["Keys"]
-    metrics = group["Metrics"]
-    where = f"Cost Explorer's answer for {day}, {service}, {second}"
-    is_net = "NetUnblendedCost" in metrics and "NetAmortizedCost" in metrics
-    billed, currency = _amount(where, metrics, "NetUnblendedCost" if is_net else "UnblendedCost")
-    effective, other = _amount(where, metrics, "NetAmortizedCost" if is_net else "AmortizedCost")
-    if currency != other:
-        raise InvalidInputError(f"{where}: has costs in {currency} and in {other}")
-    name = _SERVICES.get(service, service)
+    cost = read_cost(f"Cost Explorer's answer for {day}, {service}, {second}", group["Metrics"])
+    name = bill_name(service)
     line_type = LINE_TYPES["Usage"]
-    quantity: Decimal | None = None
-    unit = ""
     if query.part == "rest":
         line_type = LINE_TYPES.get(_RECORD_TYPES.get(second, second), UNKNOWN)
         if line_type is UNKNOWN and second.endswith("Discount"):
             line_type = LINE_TYPES["Discount"]
-    elif "UsageQuantity" in metrics:
-        quantity, unit = _amount(where, metrics, "UsageQuantity")
-    counted = quantity is not None and unit not in _NO_UNIT
-    cost = f"{billed:f}"
+    quantity = cost.quantity if query.part == "usage" else None
+    billed = f"{cost.billed:f}"
     return {
-        "BilledCost": cost,
-        "EffectiveCost": f"{effective:f}",
-        "ListCost": cost,
-        "ContractedCost": cost,
+        "BilledCost": billed,
+        "EffectiveCost": f"{cost.effective:f}",
+        "ListCost": billed,
+        "ContractedCost": billed,
         "BillingAccountId": account_id,
         "SubAccountId": query.linked,
-        "BillingCurrency": currency,
+        "BillingCurrency": cost.currency,
         "BillingPeriodStart": _instant(month_start(day)),
         "BillingPeriodEnd": _instant(month_end(day)),
         "ChargePeriodStart": _instant(day),
@@ -146,17 +154,43 @@ def to_charge(
         "ServiceName": name,
         "ServiceCategory": _category(name, second),
         "SkuMeter": second if query.part == "usage" else None,
-        "ConsumedQuantity": f"{quantity:f}" if counted else None,
-        "ConsumedUnit": unit if counted else None,
+        "ConsumedQuantity": None if quantity is None else f"{quantity:f}",
+        "ConsumedUnit": None if quantity is None else cost.unit,
+        # `aws_ce_resources` says it, where it is asked for.
+        "ResourceId": None,
         "ProviderName": "AWS",
         "PublisherName": AWS,
         "InvoiceIssuerName": AWS,
     }
 
 
-def in_one_order(charges: Iterable[dict[str, str | None]]) -> list[dict[str, str | None]]:
+def in_one_order(charges: Iterable[Charge]) -> list[Charge]:
     """The same charges in an order that does not depend on how pages were cut."""
     return sorted(charges, key=lambda row: [value or "" for value in row.values()])
+
+
+def bill_name(service: str) -> str:
+    """The bill's name of a service of Cost Explorer."""
+    return _SERVICES.get(service, service)
+
+
+def read_cost(where: str, metrics: Mapping[str, Any]) -> Cost:
+    """What a group costs: after private discounts, where both metrics are answered.
+
+    Raises:
+        InvalidInputError: when an amount is missing or in two currencies.
+    """
+    is_net = "NetUnblendedCost" in metrics and "NetAmortizedCost" in metrics
+    billed, currency = _amount(where, metrics, "NetUnblendedCost" if is_net else "UnblendedCost")
+    effective, other = _amount(where, metrics, "NetAmortizedCost" if is_net else "AmortizedCost")
+    if currency != other:
+        raise InvalidInputError(f"{where}: has costs in {currency} and in {other}")
+    if "UsageQuantity" not in metrics:
+        return Cost(billed, effective, currency)
+    quantity, unit = _amount(where, metrics, "UsageQuantity")
+    if unit in _NO_UNIT:
+        return Cost(billed, effective, currency)
+    return Cost(billed, effective, currency, quantity, unit)
 
 
 def _amount(where: str, metrics: Mapping[str, Any], name: str) -> tuple[Decimal, str]:

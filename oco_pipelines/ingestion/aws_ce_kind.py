@@ -22,7 +22,7 @@ from dagster import (
     sensor,
 )
 
-from oco_pipelines.ingestion import aws_cost_explorer, source_assets
+from oco_pipelines.ingestion import aws_ce_options, aws_cost_explorer, source_assets
 from oco_pipelines.ingestion.accounts import Account
 from oco_pipelines.ingestion.aws_checks import check_cost_explorer
 from oco_pipelines.ingestion.source_kinds import Finding
@@ -47,9 +47,9 @@ class CostExplorer:
     provider = "aws"
     kind = "cost_explorer"
 
-    def parse(self, account: Account) -> aws_cost_explorer.CostExplorerOptions:
-        """Options as `aws_cost_explorer.parse_cost_explorer` gives them; its errors."""
-        return aws_cost_explorer.parse_cost_explorer(account)
+    def parse(self, account: Account) -> aws_ce_options.CostExplorerOptions:
+        """Options as `aws_ce_options.parse_cost_explorer` gives them; its errors."""
+        return aws_ce_options.parse_cost_explorer(account)
 
     def money(self, account: Account) -> Collection[tuple[str, ...]]:
         """The bill of the payer, or what its linked accounts have of it."""
@@ -62,8 +62,8 @@ class CostExplorer:
         return [*of_payer, *(("aws", linked) for linked in options.linked_accounts)]
 
     def check(self, account: Account) -> list[Finding]:
-        """Credentials, and one question."""
-        return check_cost_explorer(account, self.parse(account).access)
+        """Credentials, and a question of each kind that is asked."""
+        return check_cost_explorer(account, self.parse(account))
 
     def definitions(self, accounts: Sequence[Account], settings: Settings) -> Definitions:
         """An asset, a schedule and the sensor of the first run of each account."""
@@ -101,7 +101,9 @@ def _asset(account: Account) -> AssetsDefinition:
                 estimated_days=done.estimated,
                 requests=done.requests.sent,
                 paid_requests=done.paid,
-                cost_usd=f"{aws_cost_explorer.PRICE_USD * done.paid:f}",
+                paid_resource_requests=done.paid_resources,
+                without_resources=done.without_resources,
+                cost_usd=f"{aws_ce_options.PRICE_USD * done.paid:f}",
                 seconds=time.monotonic() - started,
             )
         )

@@ -4,7 +4,10 @@ GetCostAndUsage groups by two dimensions at most. Usage is asked for by service 
 else by service and record type, so that taxes, credits and fees are known for what they are. The
 filters of the two are each other's opposite: every dollar is in one answer and in one only.
 
-Source: AWS Cost Explorer API reference, GetCostAndUsage.
+Resources are asked for service by service, by resource and usage type: they only split what usage
+was answered, and add nothing to it.
+
+Source: AWS Cost Explorer API reference, GetCostAndUsage and GetCostAndUsageWithResources.
 """
 
 import calendar
@@ -15,9 +18,13 @@ from typing import Any, Final, Literal
 
 USAGE_TYPES: Final = ("Usage", "DiscountedUsage", "SavingsPlanCoveredUsage")
 METRICS: Final = ("UnblendedCost", "AmortizedCost", "UsageQuantity")
+_OF_USAGE: Final = {"Dimensions": {"Key": "RECORD_TYPE", "Values": list(USAGE_TYPES)}}
 NET_METRICS: Final = ("NetUnblendedCost", "NetAmortizedCost")
 
-Part = Literal["usage", "rest"]
+# AWS knows resources of so many days, today included.
+RESOURCE_DAYS: Final = 14
+
+Part = Literal["usage", "rest", "resources"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +32,21 @@ class Query:
     """One question, whose answer comes in pages.
 
     Attributes:
-        part: whether it is about usage or about the rest.
+        part: whether it is about usage, about the resources of some usage, or about the rest.
         linked: the linked account that it is about; None for all of the payer's.
         request: what is sent.
+        service: whose resources it is about.
     """
 
     part: Part
     linked: str | None
     request: Mapping[str, Any]
+    service: str = ""
+
+    @property
+    def operation(self) -> str:
+        """As AWS, and a policy of its, names it."""
+        return "GetCostAndUsage" + ("WithResources" if self.part == "resources" else "")
 
 
 def make_queries(
@@ -46,31 +60,68 @@ def make_queries(
         linked_accounts: each is asked about by itself; none means the payer as a whole.
         net: whether costs after private discounts are asked for, too.
     """
-    of_usage = {"Dimensions": {"Key": "RECORD_TYPE", "Values": list(USAGE_TYPES)}}
     parts: tuple[tuple[Part, dict[str, Any], str], ...] = (
-        ("usage", of_usage, "USAGE_TYPE"),
-        ("rest", {"Not": of_usage}, "RECORD_TYPE"),
+        ("usage", _OF_USAGE, "USAGE_TYPE"),
+        ("rest", {"Not": _OF_USAGE}, "RECORD_TYPE"),
     )
     for linked in linked_accounts or (None,):
         for part, condition, dimension in parts:
-            where = condition
-            if linked is not None:
-                only = {"Dimensions": {"Key": "LINKED_ACCOUNT", "Values": [linked]}}
-                where = {"And": [only, condition]}
+            conditions = [*_only(linked), condition]
             yield Query(
                 part,
                 linked,
-                {
-                    "TimePeriod": {"Start": start.isoformat(), "End": end.isoformat()},
-                    "Granularity": "DAILY",
-                    "Metrics": [*METRICS, *(NET_METRICS if net else ())],
-                    "GroupBy": [
-                        {"Type": "DIMENSION", "Key": "SERVICE"},
-                        {"Type": "DIMENSION", "Key": dimension},
-                    ],
-                    "Filter": where,
-                },
+                _request(start, end, conditions, ("SERVICE", dimension), net=net),
             )
+
+
+def make_resource_queries(
+    start: date,
+    end: date,
+    linked_accounts: tuple[str, ...],
+    services: tuple[str, ...],
+    *,
+    net: bool,
+) -> Iterator[Query]:
+    """Every question about the resources of some services, on those of the days that AWS knows.
+
+    Args:
+        start: first day.
+        end: the day after the last, which is today.
+        linked_accounts: each is asked about by itself; none means the payer as a whole.
+        services: as Cost Explorer names them. AWS answers of one at a time which it is.
+        net: whether costs after private discounts are asked for, too.
+    """
+    start = max(start, end - timedelta(days=RESOURCE_DAYS))
+    for linked in linked_accounts or (None,):
+        for service in services:
+            of_service = {"Dimensions": {"Key": "SERVICE", "Values": [service]}}
+            conditions = [*_only(linked), of_service, _OF_USAGE]
+            groups = ("RESOURCE_ID", "USAGE_TYPE")
+            request = _request(start, end, conditions, groups, net=net)
+            yield Query("resources", linked, request, service)
+
+
+def _only(linked: str | None) -> list[dict[str, Any]]:
+    if linked is None:
+        return []
+    return [{"Dimensions": {"Key": "LINKED_ACCOUNT", "Values": [linked]}}]
+
+
+def _request(
+    start: date,
+    end: date,
+    conditions: list[dict[str, Any]],
+    groups: tuple[str, str],
+    *,
+    net: bool,
+) -> dict[str, Any]:
+    return {
+        "TimePeriod": {"Start": start.isoformat(), "End": end.isoformat()},
+        "Granularity": "DAILY",
+        "Metrics": [*METRICS, *(NET_METRICS if net else ())],
+        "GroupBy": [{"Type": "DIMENSION", "Key": key} for key in groups],
+        "Filter": {"And": conditions} if len(conditions) > 1 else conditions[0],
+    }
 
 
 def first_day_to_read(today: date, loaded: Mapping[date, bool], since: date | None) -> date:

@@ -12,6 +12,7 @@ from oco_pipelines.ingestion.source_kinds import Finding
 from oco_warehouse.errors import ConfigurationError, InvalidInputError, OpenCloudOpsError
 
 if TYPE_CHECKING:
+    from oco_pipelines.ingestion.aws_ce_options import CostExplorerOptions
     from oco_pipelines.ingestion.aws_export import ExportOptions
 
 
@@ -54,30 +55,58 @@ def check_export(account: Account, options: "ExportOptions") -> list[Finding]:
     return found
 
 
-def check_cost_explorer(account: Account, access: AwsAccess) -> list[Finding]:
-    """Credentials, and one question about yesterday, for which AWS takes a cent."""
+def check_cost_explorer(account: Account, options: "CostExplorerOptions") -> list[Finding]:
+    """Credentials, and a question about yesterday of each kind, for which AWS takes a cent each."""
+    from oco_pipelines.ingestion.aws_ce_options import PRICE_USD, RESOURCES_REMEDY
+
+    access = options.access
     identity = check_identity(account, access)
     if not identity.ok:
         return [identity]
     today = datetime.now(UTC).date()
     yesterday = today - timedelta(days=1)
+    request: dict[str, Any] = {
+        "TimePeriod": {"Start": yesterday.isoformat(), "End": today.isoformat()},
+        "Granularity": "DAILY",
+        "Metrics": ["UnblendedCost"],
+    }
 
     def answered() -> str:
         client = make_client(account, access, "ce")
         with aws_failures("ce:GetCostAndUsage"):
-            client.get_cost_and_usage(
-                TimePeriod={"Start": yesterday.isoformat(), "End": today.isoformat()},
-                Granularity="DAILY",
-                Metrics=["UnblendedCost"],
-            )
+            client.get_cost_and_usage(**request)
         return f"answers for {yesterday} (this question cost 0.01 USD)"
 
-    statement = {"Effect": "Allow", "Action": "ce:GetCostAndUsage", "Resource": "*"}
+    def resources_answered() -> str:
+        client = make_client(account, access, "ce")
+        for service in options.resources:
+            with aws_failures(f"ce:GetCostAndUsageWithResources for {service}"):
+                client.get_cost_and_usage_with_resources(
+                    **request,
+                    GroupBy=[{"Type": "DIMENSION", "Key": "RESOURCE_ID"}],
+                    Filter={"Dimensions": {"Key": "SERVICE", "Values": [service]}},
+                )
+        cost = PRICE_USD * len(options.resources)
+        return f"answers about {', '.join(options.resources)} (this cost {cost} USD)"
+
+    actions = ["ce:GetCostAndUsage"]
+    if options.resources:
+        actions.append("ce:GetCostAndUsageWithResources")
+    statement = {
+        "Effect": "Allow",
+        "Action": actions if options.resources else actions[0],
+        "Resource": "*",
+    }
     policy = (
         "enable Cost Explorer in the console of the payer, and attach this policy to the identity "
         f"above:\n{_policy([statement])}"
     )
-    return [identity, _try("ask Cost Explorer", answered, policy)]
+    found = [identity, _try("ask Cost Explorer", answered, policy)]
+    if options.resources and found[-1].ok:
+        found.append(
+            _try("ask Cost Explorer about resources", resources_answered, policy, RESOURCES_REMEDY)
+        )
+    return found
 
 
 def check_identity(account: Account, access: AwsAccess) -> Finding:
@@ -127,11 +156,15 @@ def export_policy(options: "ExportOptions") -> str:
     )
 
 
-def _try(what: str, attempt: Callable[[], str], remedy: str) -> Finding:
+def _try(
+    what: str, attempt: Callable[[], str], remedy: str, if_refused: str | None = None
+) -> Finding:
     try:
         return Finding(what, ok=True, detail=attempt())
     except ConfigurationError as error:
         return Finding(what, ok=False, detail=str(error), remedy=remedy)
+    except InvalidInputError as error:
+        return Finding(what, ok=False, detail=str(error), remedy=if_refused or "")
     except OpenCloudOpsError as error:
         # Nothing that a policy would mend.
         return Finding(what, ok=False, detail=str(error))

@@ -2,61 +2,45 @@
 
 Cost Explorer restates days until it no longer calls them estimated, and groups vanish meanwhile.
 So every day that is read replaces what was believed of it.
+
+Where resources are wanted, they split a day's usage and never change its sums. AWS knows them for
+14 days: on older days, and while it does not answer about them, those that are believed stay.
 """
 
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from oco_pipelines.ingestion.accounts import Account
-from oco_pipelines.ingestion.aws_access import Requests, aws_failures, make_client
+from oco_pipelines.ingestion.aws_access import Requests, make_client
 from oco_pipelines.ingestion.aws_ce_charges import Day, add_page, in_one_order, refuse_missing
-from oco_pipelines.ingestion.aws_ce_request import Query, first_day_to_read, make_queries
-from oco_pipelines.ingestion.aws_options import (
-    ACCESS_OPTIONS,
-    AwsAccess,
-    parse_access,
-    refuse_unknown_options,
+from oco_pipelines.ingestion.aws_ce_options import (
+    RESOURCES_REMEDY,
+    CostExplorerOptions,
+    parse_cost_explorer,
+)
+from oco_pipelines.ingestion.aws_ce_pages import Say, Sleep, read_pages
+from oco_pipelines.ingestion.aws_ce_request import (
+    first_day_to_read,
+    make_queries,
+    make_resource_queries,
+)
+from oco_pipelines.ingestion.aws_ce_resources import (
+    Answers,
+    add_resource_page,
+    known_shares,
+    split_over_resources,
 )
 from oco_pipelines.ingestion.source_assets import part_of, partition_key, source_name
 from oco_pipelines.ingestion.source_overlap import refuse_other_sources
 from oco_warehouse.database import Warehouse
-from oco_warehouse.errors import InvalidInputError, UpstreamError, UpstreamUnavailable
+from oco_warehouse.errors import ConfigurationError, InvalidInputError
 
 if TYPE_CHECKING:
     from oco_pipelines.ingestion.cost_batch import LoadResult
-
-OPTIONS: Final = (*ACCESS_OPTIONS, "linked_accounts", "net", "since")
-PRICE_USD: Final = Decimal("0.01")
-# 1, 2, 4 … seconds and at most a minute between them: some four minutes in all.
-ATTEMPTS: Final = 9
-_LONGEST_WAIT_SECONDS: Final = 60
-_MAX_PAGES: Final = 5_000
-
-Say = Callable[[str], object]
-Sleep = Callable[[float], object]
-
-
-@dataclass(frozen=True, slots=True)
-class CostExplorerOptions:
-    """What is asked.
-
-    Attributes:
-        access: how AWS is reached.
-        linked_accounts: each is asked about by itself; none means the payer as a whole.
-        net: whether costs after private discounts are asked for.
-        since: first day that is wanted; None for the first day of the month before.
-    """
-
-    access: AwsAccess
-    linked_accounts: tuple[str, ...]
-    net: bool
-    since: date | None
 
 
 @dataclass(slots=True)
@@ -69,6 +53,8 @@ class DaysLoad:
         end: the day after the last.
         estimated: how many of the days are estimates.
         paid: requests that were answered, each of which AWS bills.
+        paid_resources: those of them that were about resources.
+        without_resources: why resources of a service were not answered; empty when all were.
         requests: those that were sent.
     """
 
@@ -77,37 +63,9 @@ class DaysLoad:
     results: "list[LoadResult]" = field(default_factory=list)
     estimated: int = 0
     paid: int = 0
+    paid_resources: int = 0
+    without_resources: list[str] = field(default_factory=list)
     requests: Requests = field(default_factory=Requests)
-
-
-def parse_cost_explorer(account: Account) -> CostExplorerOptions:
-    """The options of an account of kind cost_explorer.
-
-    Raises:
-        InvalidInputError: one line naming the account and the option.
-    """
-    refuse_unknown_options(account, OPTIONS)
-    access = parse_access(account)
-    where = f"account {account.name}: options"
-    linked = account.options.get("linked_accounts", [])
-    if not isinstance(linked, list) or not all(
-        isinstance(one, str) and len(one) == 12 and one.isdecimal() for one in linked
-    ):
-        raise InvalidInputError(f"{where}.linked_accounts must be a list of 12 digits in quotes")
-    if len(set(linked)) != len(linked):
-        raise InvalidInputError(f"{where}.linked_accounts names an account twice")
-    net = account.options.get("net", True)
-    if not isinstance(net, bool):
-        raise InvalidInputError(f"{where}.net must be true or false")
-    given = account.options.get("since")
-    since = None
-    if given is not None:
-        try:
-            # YAML reads a day without quotes as a date.
-            since = date.fromisoformat(str(given))
-        except ValueError:
-            raise InvalidInputError(f"{where}.since must be a day, as in 2026-01-01") from None
-    return CostExplorerOptions(access, tuple(linked), net, since)
 
 
 def load_days(
@@ -154,6 +112,13 @@ def load_days(
         done.end,
     )
     days = _read(account, options, done, say, sleep)
+    if options.resources:
+        answers = _read_resources(account, options, done, say, sleep)
+        known = _known_resources(warehouse, account, days)
+        for day, entry in days.items():
+            entry.charges = split_over_resources(
+                entry, options.resources, answers.get(day, {}), known.get(day, {})
+            )
     for day, entry in sorted(days.items()):
         done.results.append(_load_day(warehouse, account, day, entry, run_id))
         done.estimated += entry.estimated
@@ -167,48 +132,52 @@ def _read(
     queries = list(make_queries(done.first, done.end, options.linked_accounts, net=options.net))
     days: dict[date, Day] = {}
     for number, query in enumerate(queries):
-        for page in _pages(account, client, query, say, sleep):
+        for page in read_pages(account, client, query, say, sleep):
             done.paid += 1
             add_page(days, number, query, page, options.access.account_id)
     refuse_missing(days, done.first, done.end, len(queries))
     return days
 
 
-def _pages(
-    account: Account, client: Any, query: Query, say: Say, sleep: Sleep
-) -> Iterator[dict[str, Any]]:
-    """Every page of an answer: boto3 has no paginator for it."""
-    where = f"account {account.name}: ce:GetCostAndUsage"
-    request, seen = dict(query.request), set[str]()
-    while len(seen) < _MAX_PAGES:
-        page = _ask(where, client, request, say, sleep)
-        yield page
-        token = page.get("NextPageToken")
-        if not token:
-            return
-        if token in seen:
-            raise UpstreamUnavailable(f"{where}: the pages of the answer do not end")
-        seen.add(token)
-        request["NextPageToken"] = token
-    raise UpstreamUnavailable(f"{where}: the answer has more than {_MAX_PAGES} pages")
-
-
-def _ask(
-    where: str, client: Any, request: dict[str, Any], say: Say, sleep: Sleep
-) -> dict[str, Any]:
-    """One page; waits as long as AWS asks to slow down or does not answer, and says so."""
-    for attempt in range(1, ATTEMPTS + 1):
+def _read_resources(
+    account: Account, options: CostExplorerOptions, done: DaysLoad, say: Say, sleep: Sleep
+) -> Answers:
+    """What AWS says of resources. Where it refuses to say, so is told, and the sums are loaded."""
+    client = make_client(account, options.access, "ce", done.requests)
+    whole: Answers = {}
+    for query in make_resource_queries(
+        done.first, done.end, options.linked_accounts, options.resources, net=options.net
+    ):
+        # Of a service all of an answer or nothing: half of one would look like resources gone.
+        answers: Answers = {}
         try:
-            with aws_failures(where):
-                page: dict[str, Any] = client.get_cost_and_usage(**request)
-                return page
-        except UpstreamError as error:
-            if attempt == ATTEMPTS:
-                raise
-            wait = min(2 ** (attempt - 1), _LONGEST_WAIT_SECONDS)
-            say(f"{error}: attempt {attempt} of {ATTEMPTS}, the next one in {wait} s")
-            sleep(wait)
-    raise AssertionError("unreachable: the last attempt returns or raises")
+            for page in read_pages(account, client, query, say, sleep):
+                done.paid += 1
+                done.paid_resources += 1
+                add_resource_page(answers, query, page)
+        except (ConfigurationError, InvalidInputError) as error:
+            remedy = (
+                f"allow ce:{query.operation}, see `oco sources check`"
+                if isinstance(error, ConfigurationError)
+                else RESOURCES_REMEDY
+            )
+            done.without_resources.append(f"{query.service}: {error}")
+            say(f"{error} for {query.service}, whose sums are loaded without new ones: {remedy}")
+            continue
+        for day, shares in answers.items():
+            whole.setdefault(day, {}).update(shares)
+    return whole
+
+
+def _known_resources(warehouse: Warehouse, account: Account, days: dict[date, Day]) -> Answers:
+    rows = warehouse.query(
+        "SELECT date AS day, sub_account_id, service, charge_description AS usage_type, "
+        "resource_id, billed_cost, effective_cost, billing_currency, usage_quantity, usage_unit "
+        "FROM oco.cloud_costs WHERE source = %s AND source_partition = ANY(%s) "
+        "AND valid_to IS NULL AND resource_id IS NOT NULL ORDER BY resource_id",
+        [source_name(account), [partition_key(account, day.isoformat()) for day in days]],
+    )
+    return known_shares(rows)
 
 
 def _load_day(

@@ -1,7 +1,8 @@
 """A stand-in for Cost Explorer over HTTP: speaks its JSON protocol, pages, throttles, restates.
 
 Source: AWS Cost Explorer API reference, GetCostAndUsage: filters by dimension with And and Not, two
-groups, End exclusive, NextPageToken, LimitExceededException with status 400.
+groups, End exclusive, NextPageToken, LimitExceededException with status 400. And of
+GetCostAndUsageWithResources: opted in only, of the last 14 days, filtered by service.
 """
 
 import json
@@ -14,7 +15,15 @@ from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-_TARGET = "AWSInsightsIndexService.GetCostAndUsage"
+_TARGET = "AWSInsightsIndexService."
+_RESOURCE_DAYS = 14
+# What STS says of whoever asks: the stand-in is that, too.
+_IDENTITY = (
+    b'<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">'
+    b"<GetCallerIdentityResult><Arn>arn:aws:iam::000000000012:user/costs</Arn>"
+    b"<UserId>U</UserId><Account>000000000012</Account></GetCallerIdentityResult>"
+    b"</GetCallerIdentityResponse>"
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,8 @@ class Charge:
     linked: str = "000000000013"
     quantity: Decimal = Decimal(1)
     unit: str = "Hrs"
+    # As the answers about resources name it, if they know it.
+    resource: str = "NoResourceId"
 
 
 @dataclass
@@ -46,6 +57,11 @@ class CostExplorerServer:
         repeat_token: whether paging goes round in circles.
         leave_out: a day that is not answered.
         requests: bodies, in order.
+        operations: what each of them asked for.
+        today: the last of the days of which resources are known.
+        refuse_resources: the error that every question about resources gets.
+        unanswered_service: the service whose resources are not enabled.
+        unknown_to_resources: a day's part of a resource that its answers do not have (yet).
     """
 
     charges: list[Charge] = field(default_factory=list)
@@ -57,10 +73,16 @@ class CostExplorerServer:
     repeat_token: bool = False
     leave_out: date | None = None
     requests: list[dict[str, Any]] = field(default_factory=list)
+    operations: list[str] = field(default_factory=list)
+    today: date = date(2026, 9, 4)
+    refuse_resources: str | None = None
+    unanswered_service: str = ""
+    unknown_to_resources: Decimal = Decimal(0)
     endpoint: str = ""
 
-    def answer(self, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    def answer(self, operation: str, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         self.requests.append(request)
+        self.operations.append(operation)
         if self.throttle:
             self.throttle -= 1
             return 400, {"__type": "LimitExceededException", "message": "Rate exceeded"}
@@ -68,6 +90,9 @@ class CostExplorerServer:
         start, end = date.fromisoformat(period["Start"]), date.fromisoformat(period["End"])
         if start >= end:
             return 400, {"__type": "ValidationException", "message": "Start date is after end"}
+        error = self._refusal(start, request) if operation.endswith("WithResources") else None
+        if error:
+            return 400, {"__type": error, "message": "not answered"}
         whole = [
             (start + timedelta(days=number), group)
             for number in range((end - start).days)
@@ -99,19 +124,41 @@ class CostExplorerServer:
             answer["NextPageToken"] = f"page-{following}"
         return 200, answer
 
+    def _refusal(self, start: date, request: dict[str, Any]) -> str | None:
+        where = json.dumps(request["Filter"])
+        unanswered = self.unanswered_service and self.unanswered_service in where
+        too_early = start < self.today - timedelta(days=_RESOURCE_DAYS)
+        if too_early or "SERVICE" not in where or unanswered:
+            return "ValidationException"
+        return self.refuse_resources
+
     def _groups(self, day: date, request: dict[str, Any]) -> list[dict[str, Any]]:
         sums: dict[tuple[str, str], list[Charge]] = {}
-        names = {"SERVICE": "service", "USAGE_TYPE": "usage_type", "RECORD_TYPE": "record_type"}
+        names = {
+            "SERVICE": "service",
+            "USAGE_TYPE": "usage_type",
+            "RECORD_TYPE": "record_type",
+            "RESOURCE_ID": "resource",
+        }
+        if len(request.get("GroupBy", ())) < 2:
+            return []
+        of_resources = request["GroupBy"][0]["Key"] == "RESOURCE_ID"
         first, second = (names[group["Key"]] for group in request["GroupBy"])
         for charge in self.charges:
             if charge.day == day and _matches(charge, request["Filter"]):
                 sums.setdefault((getattr(charge, first), getattr(charge, second)), []).append(
                     charge
                 )
-        return [
+        groups = [
             {"Keys": list(keys), "Metrics": self._metrics(charges, request["Metrics"])}
             for keys, charges in sums.items()
         ]
+        if of_resources:
+            for metrics in (group["Metrics"] for group in groups):
+                for name in set(metrics) - {"UsageQuantity"}:
+                    less = Decimal(metrics[name]["Amount"]) - self.unknown_to_resources
+                    metrics[name]["Amount"] = f"{less:f}"
+        return groups
 
     def _metrics(self, charges: list[Charge], asked: list[str]) -> dict[str, Any]:
         unblended = sum((charge.unblended for charge in charges), Decimal(0))
@@ -137,7 +184,11 @@ def _matches(charge: Charge, where: dict[str, Any]) -> bool:
     if "Not" in where:
         return not _matches(charge, where["Not"])
     dimension = where["Dimensions"]
-    names = {"RECORD_TYPE": charge.record_type, "LINKED_ACCOUNT": charge.linked}
+    names = {
+        "RECORD_TYPE": charge.record_type,
+        "LINKED_ACCOUNT": charge.linked,
+        "SERVICE": charge.service,
+    }
     return names[dimension["Key"]] in dimension["Values"]
 
 
@@ -154,12 +205,18 @@ def serve() -> Iterator[CostExplorerServer]:
             if state.break_after is not None and len(state.requests) >= state.break_after:
                 self.close_connection = True
                 return
-            assert self.headers["X-Amz-Target"] == _TARGET
+            if "X-Amz-Target" not in self.headers:
+                self.send_content(200, _IDENTITY, "text/xml")
+                return
+            operation = self.headers["X-Amz-Target"].removeprefix(_TARGET)
+            assert operation in {"GetCostAndUsage", "GetCostAndUsageWithResources"}
             assert self.headers["Authorization"].startswith("AWS4-HMAC-SHA256 ")
-            status, answer = state.answer(json.loads(body))
-            content = json.dumps(answer).encode()
+            status, answer = state.answer(operation, json.loads(body))
+            self.send_content(status, json.dumps(answer).encode(), "application/x-amz-json-1.1")
+
+        def send_content(self, status: int, content: bytes, kind: str) -> None:
             self.send_response(status)
-            self.send_header("Content-Type", "application/x-amz-json-1.1")
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)

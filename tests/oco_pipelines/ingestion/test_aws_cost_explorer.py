@@ -16,8 +16,9 @@ from moto.server import ThreadedMotoServer
 
 from oco_pipelines.ingestion import cost_checks
 from oco_pipelines.ingestion.accounts import Account, _refuse_doubles, parse_accounts
+from oco_pipelines.ingestion.aws_ce_pages import ATTEMPTS
 from oco_pipelines.ingestion.aws_ce_request import first_day_to_read
-from oco_pipelines.ingestion.aws_cost_explorer import ATTEMPTS, DaysLoad, load_days
+from oco_pipelines.ingestion.aws_cost_explorer import DaysLoad, load_days
 from oco_pipelines.ingestion.source_kinds import kind_of
 from oco_pipelines.resources import WarehouseResource
 from oco_warehouse.database import Warehouse
