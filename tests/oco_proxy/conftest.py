@@ -14,6 +14,8 @@ from typing import Any
 
 import httpx
 import pytest
+from litestar._openapi.plugin import OpenAPIPlugin
+from litestar.openapi.spec import OpenAPI
 
 from oco_proxy.serving import run_gateway
 from oco_proxy.standin import Standin, run_standin
@@ -45,6 +47,23 @@ class Gateway:
             if len(rows) >= count or time.monotonic() > deadline:
                 return rows
             time.sleep(0.02)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def document_made_once() -> Iterator[None]:
+    """Deriving the API's document from its handlers is half of what starting a gateway costs."""
+    build = OpenAPIPlugin._build_openapi
+    made: dict[tuple[str, ...], OpenAPI] = {}
+
+    def build_once(plugin: OpenAPIPlugin) -> OpenAPI:
+        routes = tuple(plugin.included_routes)
+        if routes not in made:
+            made[routes] = build(plugin)
+        return made[routes]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OpenAPIPlugin, "_build_openapi", build_once)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """Cloud charges as days of cost, and the marts over them, on a real warehouse."""
 
-import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date, timedelta
@@ -13,6 +12,7 @@ import psycopg
 import pytest
 
 from oco_warehouse.database import Warehouse
+from tests.databases import Databases
 from tests.dbt_in_process import dbt
 from tests.oco_pipelines.raw_charges import told
 
@@ -88,17 +88,11 @@ def keep_live(url: str, target: Path) -> None:
             connection.execute(f"CREATE VIEW intermediate.{view} AS {query}")  # type: ignore[arg-type]
 
 
-_numbers = itertools.count()
-
-
 @pytest.fixture
-def warehouse_url(servers: Any, empty_marts: str) -> Iterator[str]:
+def warehouse_url(databases: Databases, empty_marts: str) -> Iterator[str]:
     """Address of a fresh warehouse with empty marts."""
-    name = f"oco_trends_{os.getpid()}_{next(_numbers)}"
-    with psycopg.connect(servers.database_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {empty_marts}")  # type: ignore[arg-type]
-        yield database(servers.database_url, name)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+    with databases.fresh("trends", empty_marts) as url:
+        yield url
 
 
 @pytest.fixture
