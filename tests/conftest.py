@@ -109,7 +109,7 @@ def _make_logins_cheap(url: str) -> None:
 @pytest.fixture(scope="session")
 def databases(servers: Servers) -> Iterator[Databases]:
     """Makes and drops databases."""
-    # One connection for all: a login costs a third of what a small database does.
+    # One connection for all: a login for each would add to what every test costs.
     with psycopg.connect(servers.database_url, autocommit=True) as connection:
         yield Databases(servers.database_url, connection)
 

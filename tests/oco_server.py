@@ -1,6 +1,6 @@
 """`oco` commands in processes of their own that need not import everything again.
 
-Half of the suite's commands took two seconds to import what they need and a tenth to do it. Run as
+Most commands take two seconds of CPU to import what they need. Run as
 `python -m tests.oco_server`, this process imports all of that once and forks for each command that
 it is told: arguments, environment, standard streams and the exit code are those of a new process.
 """

@@ -1,5 +1,6 @@
 """`oco up` as a person runs it: from an empty home to its summary, and to no process left."""
 
+import json
 import os
 import signal
 import socket
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from oco_warehouse.database import Warehouse
 
 OCO = Path(sys.executable).with_name("oco")
 READY_SECONDS = 240
@@ -69,6 +72,11 @@ class Platform:
             time.sleep(0.2)
         return self.output.read_text()
 
+    def warehouse(self) -> Warehouse:
+        """What it has loaded, while it runs."""
+        addresses = json.loads((self.home / "run" / "servers.json").read_text())
+        return Warehouse(addresses["database_url"])
+
     def end(self, number: signal.Signals) -> int:
         """Send a signal and wait; the exit code."""
         assert self.process is not None
@@ -105,6 +113,7 @@ def test_the_platform_comes_up_stops_cleanly_and_comes_back_after_a_kill(
     assert "oco_" in first.split("First token", 1)[1].splitlines()[0]
     assert answer(platform.port, "/readyz") == 200
     assert answer(platform.dagster_port, "/server_info") == 200
+    check_that_everything_was_materialised(platform.warehouse())
     assert platform.end(signal.SIGINT) == 0
     assert processes_of(platform.home) == []
 
@@ -119,6 +128,24 @@ def test_the_platform_comes_up_stops_cleanly_and_comes_back_after_a_kill(
     assert spent(third) == spent(first)
     assert platform.end(signal.SIGTERM) == 0
     assert processes_of(platform.home) == []
+
+
+def check_that_everything_was_materialised(warehouse: Warehouse) -> None:
+    """Every dollar of the sample arrived, restated and judged, before anything was told."""
+    (raw,) = warehouse.query(
+        "SELECT sum(cost_usd) AS usd FROM oco.cloud_costs WHERE valid_to IS NULL"
+    )
+    (mart,) = warehouse.query("SELECT sum(billed_cost_usd) AS usd FROM marts.fct_cost_daily")
+    assert raw["usd"] == mart["usd"]
+    assert mart["usd"] > 0
+    (restated,) = warehouse.query(
+        "SELECT count(*) AS rows FROM oco.cloud_costs WHERE valid_to IS NOT NULL"
+    )
+    assert restated["rows"] > 0
+    advice = warehouse.query("SELECT * FROM oco.optimization_recommendations")
+    assert [row["recommendation_type"] for row in advice] == ["idle_instance"]
+    assert advice[0]["estimated_monthly_savings"] > 0
+    assert warehouse.query("SELECT 1 FROM oco.policy_violations WHERE resolved_at IS NULL")
 
 
 def spent(summary: str) -> list[str]:

@@ -51,7 +51,7 @@ class Gateway:
 
 @pytest.fixture(scope="session", autouse=True)
 def document_made_once() -> Iterator[None]:
-    """Deriving the API's document from its handlers is half of what starting a gateway costs."""
+    """Deriving the API's document from its handlers is a third of what starting a gateway costs."""
     build = OpenAPIPlugin._build_openapi
     made: dict[tuple[str, ...], OpenAPI] = {}
 
