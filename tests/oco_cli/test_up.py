@@ -16,8 +16,8 @@ import pytest
 from oco_warehouse.database import Warehouse
 
 OCO = Path(sys.executable).with_name("oco")
-READY_SECONDS = 240
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+READY_SECONDS = 420
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def free_port() -> int:
