@@ -1,6 +1,7 @@
 """`oco import focus`: load FOCUS files by hand; and what every import of bills shares."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -130,7 +131,7 @@ def find_files(paths: list[Path], endings: tuple[str, ...]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.is_file() and p.name.endswith(endings))
+            found = sorted(p for p in _files_below(path) if p.name.lower().endswith(endings))
             if not found:
                 raise InvalidInputError(f"{path}: the folder has no {', '.join(endings)} file")
             files += found
@@ -139,6 +140,22 @@ def find_files(paths: list[Path], endings: tuple[str, ...]) -> list[Path]:
         else:
             raise InvalidInputError(f"{path}: no such file or folder")
     return files
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Every file below a folder, through links to folders, too; each folder is entered once."""
+
+    def refuse(error: OSError) -> None:
+        raise InvalidInputError(f"{error.filename}: cannot be read ({error.strerror})")
+
+    entered: set[str] = set()
+    for root, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        real = os.path.realpath(root)
+        if real in entered:
+            folders.clear()
+            continue
+        entered.add(real)
+        yield from (path for name in names if (path := Path(root, name)).is_file())
 
 
 def _tell_rejected(console: Console, partition: str, result: LoadResult) -> None:

@@ -72,10 +72,13 @@ def parse_money(text: str) -> Decimal:
     Raises:
         InvalidInputError: when the text is not a finite decimal number.
     """
+    text = text.strip()
     try:
-        amount = Decimal(text.strip())
+        amount = Decimal(text)
     except InvalidOperation:
         raise InvalidInputError(f"{text!r} is not a decimal number") from None
+    if not text.isascii() or "_" in text:  # Python reads 1_000 and the digits of every script
+        raise InvalidInputError(f"{text!r} is not a decimal number")
     if not amount.is_finite():
         raise InvalidInputError(f"{text!r} is not a finite number")
     return amount

@@ -47,26 +47,22 @@ def read_charges(frame: pl.DataFrame, variant: Variant) -> pl.DataFrame:
     return _with_meaning(_fields(frame, variant))
 
 
-def dataset_of(frame: pl.DataFrame, variant: Variant) -> Dataset | None:
-    """Which export these rows can only be of; None where both would have them the same."""
-    charges = read_charges(frame, variant)
-    is_spread = charges["_is_used"] & charges["cost"].str.contains("^[^eE]*[1-9]").fill_null(
-        value=False
-    )
-    if charges["_is_unused"].any() or is_spread.any():
-        return AMORTIZED
-    return ACTUAL if charges["_is_bought"].any() else None
-
-
 def refuse_other_dataset(charges: pl.DataFrame, dataset: Dataset) -> None:
     """Refuse rows that the named export cannot have.
 
     Raises:
-        InvalidInputError: for unused commitments in an actual file, or bought ones in an amortized.
+        InvalidInputError: for unused commitments, or used ones that cost something, in an actual
+            file; for bought ones in an amortized file.
     """
     if dataset == ACTUAL and charges["_is_unused"].any():
         raise InvalidInputError(
             "this is an AmortizedCost export, not an ActualCost one: it has unused commitments"
+        )
+    costs = charges["cost"].str.contains("^[^eE]*[1-9]").fill_null(value=False)
+    if dataset == ACTUAL and (charges["_is_used"] & costs).any():
+        raise InvalidInputError(
+            "this is an AmortizedCost export, not an ActualCost one: usage that a commitment "
+            "covers has a cost"
         )
     if dataset == AMORTIZED and (charges["_is_bought"] & charges["_type"].eq("purchase")).any():
         raise InvalidInputError(

@@ -119,12 +119,19 @@ def _refuse_unrelated(actual: pl.DataFrame, amortized: pl.DataFrame) -> None:
     if actual["BilledCost"].is_null().all() or amortized["BilledCost"].is_not_null().any():
         raise InvalidInputError("the ActualCost and the AmortizedCost export are exchanged")
     of = ("BillingAccountId", "BillingPeriodStart")
-    months = [set(rows.select(of).iter_rows()) for rows in (actual, amortized)]
-    if not months[0] & months[1]:
-        raise InvalidInputError(
-            "the ActualCost and the AmortizedCost export are not of the same account and month: "
-            f"{_shown(months[0])} and {_shown(months[1])}"
-        )
+    # A commitment that is bought is in the one alone, what is spread of an older one in the other.
+    is_plain = pl.col("CommitmentDiscountId").is_null() & (pl.col("ChargeCategory") == "Usage")
+    for rows, others, lacking in (
+        (actual, amortized, "AmortizedCost"),
+        (amortized, actual, "ActualCost"),
+    ):
+        plain = set(rows.filter(is_plain).select(of).iter_rows())
+        there = set(others.select(of).iter_rows())
+        if plain - there:
+            raise InvalidInputError(
+                "the ActualCost and the AmortizedCost export are not of the same accounts and "
+                f"months: the {lacking} export lacks {_shown(plain - there)}"
+            )
 
 
 def _shown(months: set[tuple[str | None, str | None]]) -> str:

@@ -30,7 +30,12 @@ from oco_pipelines.ingestion.cost_batch import (
 )
 from oco_pipelines.ingestion.cost_copy import Rates, copy_frame
 from oco_pipelines.ingestion.cost_days import begin_days, mark_estimated, say_days
-from oco_pipelines.ingestion.cost_overlap import close_replaced, refuse_doubles
+from oco_pipelines.ingestion.cost_overlap import (
+    close_replaced,
+    refuse_doubles,
+    refuse_replaced,
+    refuse_same_bill,
+)
 from oco_pipelines.ingestion.cost_replace import Replacement
 from oco_pipelines.ingestion.cost_totals import Totals, add_totals
 from oco_pipelines.ingestion.focus_normalise import Normalised, Rejected
@@ -151,6 +156,7 @@ def _replace(
     rates, missing = _rates(connection), set[tuple[str, date]]()
     moment = begin_batch(connection, batch, origin)
     begin_days(connection)
+    refuse_replaced(connection, origin.source, origin.partition, replaces)
     new = Replacement(connection, origin.source, origin.partition, batch, moment)
     closed = close_replaced(connection, origin.source, replaces, batch, moment)
     closed += new.begin()
@@ -172,6 +178,8 @@ def _replace(
     say_days(connection, batch, new.days)
     disjoint = (origin.source, origin.siblings) if origin.siblings else None
     refuse_doubles(connection, origin.partition, new.different_charges(), disjoint)
+    if not new.restates and not disjoint and read.window:
+        refuse_same_bill(connection, origin.source, origin.partition, read.window)
     loaded = _loaded_totals(connection, origin)
     if loaded != read.totals_accepted:
         raise WarehouseError(

@@ -1,7 +1,7 @@
 """Partitions of cloud costs that say the same: refused, or put in one another's place."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 from uuid import UUID
 
@@ -10,6 +10,28 @@ from oco_warehouse.database import Connection
 from oco_warehouse.errors import ConflictError, InvalidInputError
 
 _SHOWN_PARTITIONS: Final = 5
+# So many of the charges that come in are looked for; a bill's parts lie side by side.
+_SAMPLE: Final = 20_000
+_SAME: Final = (
+    "hash_record_extended(ROW(date, billing_account_id, account_id, resource_id, service, sku_id, "
+    "charge_category, charge_class, charge_period_start, charge_period_end, billing_currency, "
+    "billed_cost, effective_cost, usage_quantity, commitment_discount_id), 0)"
+)
+_SAME_CHARGES: Final = f"""
+    WITH own AS MATERIALIZED (
+        SELECT DISTINCT {_SAME} AS same FROM (
+            SELECT * FROM oco.cloud_costs
+            WHERE source = %(source)s AND source_partition = %(partition)s AND valid_to IS NULL
+              AND (billed_cost <> 0 OR effective_cost <> 0)
+            LIMIT %(sample)s) AS some
+    )
+    SELECT other.source_partition AS name, count(DISTINCT own.same) AS charges,
+           (SELECT count(*) FROM own) AS sampled
+    FROM oco.cloud_costs AS other JOIN own ON own.same = {_SAME}
+    WHERE other.source = %(source)s AND other.source_partition = ANY (%(others)s)
+      AND other.valid_to IS NULL AND other.date BETWEEN %(first)s AND %(last)s
+    GROUP BY 1 ORDER BY 2 DESC
+"""  # noqa: S608
 
 
 def refuse_doubles(
@@ -73,6 +95,82 @@ def refuse_doubles(
         f"{partition}: {shared} of its {different} different charges are loaded "
         f"already from {shown}, so money would count twice: {remedy}"
     )
+
+
+def refuse_replaced(
+    connection: Connection, source: str, partition: str, replaces: Collection[str]
+) -> None:
+    """Refuse a partition that another one took the place of and that does not take it back.
+
+    Args:
+        connection: in the transaction of the load.
+        source: kind of source.
+        partition: the one that is being loaded.
+        replaces: partitions that it takes the place of.
+
+    Raises:
+        ConflictError: when money would count twice.
+    """
+    holder, seen = partition, {partition}
+    while True:
+        rows = connection.execute(
+            "SELECT holder.source_partition AS name FROM oco.ingestion_batches AS replaced "
+            "JOIN oco.ingestion_batches AS holder ON holder.id = replaced.replaced_by "
+            "WHERE replaced.source = %s AND replaced.source_partition = %s "
+            "AND replaced.id = (SELECT id FROM oco.ingestion_batches WHERE source = %s "
+            "AND source_partition = %s AND status IN ('loaded', 'unchanged') "
+            "ORDER BY finished_at DESC LIMIT 1)",
+            [source, holder, source, holder],
+        ).fetchall()
+        if not rows or rows[0]["name"] in seen:
+            break
+        holder = rows[0]["name"]
+        seen.add(holder)
+    if holder != partition and holder not in replaces:
+        raise ConflictError(
+            f"{partition}: {holder!r} took its place, so money would count twice: leave it out, or "
+            f"put it back with --replaces {holder!r}"
+        )
+
+
+def refuse_same_bill(
+    connection: Connection, source: str, partition: str, window: tuple[date, date]
+) -> None:
+    """Refuse a bill that is believed already under another name, though not word for word.
+
+    A bill that is delivered again names invoices and tags that the delivery before had not, so that
+    its charges are others. When half of those that cost something are believed already as charges
+    of the same resource, SKU, period, amounts and quantity, it is the same bill.
+
+    Args:
+        connection: in the transaction of the load.
+        source: kind of source.
+        partition: one that was loaded for the first time.
+        window: first and last usage day of it.
+
+    Raises:
+        ConflictError: when money would count twice.
+    """
+    names = {"source": source, "partition": partition, "first": window[0], "last": window[1]}
+    others = connection.execute(
+        "SELECT DISTINCT source_partition AS name FROM oco.ingestion_batches "
+        "WHERE source = %(source)s AND source_partition <> %(partition)s "
+        "AND status IN ('loaded', 'unchanged') AND replaced_by IS NULL "
+        "AND first_date <= %(last)s AND last_date >= %(first)s",
+        names,
+    ).fetchall()
+    if not others:
+        return
+    found = connection.execute(
+        _SAME_CHARGES, names | {"others": [row["name"] for row in others], "sample": _SAMPLE}
+    ).fetchall()
+    for row in found:
+        if row["charges"] * 2 > row["sampled"]:
+            raise ConflictError(
+                f"{partition}: its charges are loaded already from {row['name']!r}, with other "
+                "invoices or tags, so money would count twice: replace that with "
+                f"--replaces {row['name']!r}"
+            )
 
 
 def close_replaced(

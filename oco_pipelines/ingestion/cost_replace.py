@@ -41,6 +41,7 @@ class Replacement:
 
     Attributes:
         days: of the rows that were inserted; whole after `settle`.
+        restates: whether rows of the partition were believed before; known after `begin`.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Replacement:
         }
         self._taken = 0
         self._sent = 0
-        self._restates = False
+        self.restates = False
         self.days: set[date] = set()
         begin_tags(connection)
         connection.execute("SET LOCAL work_mem = '128MB'")
@@ -89,7 +90,7 @@ class Replacement:
             "AND source_partition = %(partition)s AND valid_to IS NULL LIMIT 1",
             self._names,
         ).fetchall()
-        self._restates = bool(left)
+        self.restates = bool(left)
         return closed
 
     def add(self, accepted: pl.DataFrame, rates: Rates) -> None:
@@ -171,7 +172,7 @@ class Replacement:
             "bool_or(sent) AS sent FROM counted GROUP BY row_hash"
         )
         self._connection.execute("ANALYZE wanted")
-        closed = self._close_vanished() if self._restates else 0
+        closed = self._close_vanished() if self.restates else 0
         inserted = self._sent + self._multiply()
         say_tags(self._connection)
         return inserted, closed

@@ -35,7 +35,12 @@ from oco_pipelines.ingestion.accounts import load_accounts
 from oco_pipelines.ingestion.changed_partitions import ask_for_changed
 from oco_pipelines.problem_check import problem_check
 from oco_pipelines.resources import WarehouseResource
-from oco_warehouse.errors import InvalidInputError, OpenCloudOpsError, UpstreamError
+from oco_warehouse.errors import (
+    ConflictError,
+    InvalidInputError,
+    OpenCloudOpsError,
+    UpstreamError,
+)
 from oco_warehouse.settings import Settings
 
 GROUP: Final = "ingestion"
@@ -70,7 +75,7 @@ def focus_files_asset(settings: Settings) -> AssetsDefinition:
                 result = load_focus_file(warehouse.open(), key, path, run_id=context.run.run_id)
         except UpstreamError as error:
             raise RetryRequested(_RETRIES, seconds_to_wait=_RETRY_SECONDS) from error
-        except InvalidInputError as error:
+        except (InvalidInputError, ConflictError) as error:
             raise Failure(description=str(error), allow_retries=False) from error
         for row in result.first_rejected:
             context.log.warning("row %d was rejected: %s", row.row_number, row.reason)

@@ -5,7 +5,9 @@ never held whole: frames come one after the other. Does not belong here: what a 
 are called or mean.
 """
 
+import csv
 import gzip
+import io
 import json
 from collections.abc import Iterator
 from io import BufferedIOBase
@@ -19,6 +21,13 @@ from oco_warehouse.errors import EmptyFileError, InvalidFileError
 
 BATCH_ROWS: Final = 40_000
 _NULLS: Final = ("", "NULL", "null")
+# What people are given instead of a table, by its first bytes, and what to do about it.
+_NO_TABLES: Final = {
+    b"PK\x03\x04": "a ZIP archive: unpack it first",
+    b"\xff\xfe": "UTF-16: save it as UTF-8",
+    b"\xfe\xff": "UTF-16: save it as UTF-8",
+}
+_OTHER_SEPARATORS: Final = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 def read_table(
@@ -41,6 +50,9 @@ def read_table(
             file.seek(0)
             if not start:
                 raise InvalidFileError(f"{name}: the file is empty")
+            for mark, remedy in _NO_TABLES.items():
+                if start.startswith(mark):
+                    raise InvalidFileError(f"{name}: neither CSV nor Parquet but {remedy}")
             if start == b"PAR1":
                 frames = _read_parquet(name, path, batch_rows)
             elif start[:2] == b"\x1f\x8b":
@@ -63,7 +75,7 @@ def read_table(
 def _read_csv(name: str, stream: BufferedIOBase, size: int) -> Iterator[pl.DataFrame]:
     """Each block is parsed without a header, so that a doubled column is seen and not renamed."""
     header: list[str] | None = None
-    offset = 0
+    offset = rows = 0
     for block in read_blocks(name, stream, size):
         try:
             block.decode("utf-8")
@@ -73,6 +85,10 @@ def _read_csv(name: str, stream: BufferedIOBase, size: int) -> Iterator[pl.DataF
                 f"(byte {offset + error.start} cannot be read)"
             ) from None
         offset += len(block)
+        if header is None:
+            _refuse_other_separators(name, block)
+        # Number of the block's first row: that of the header is 0.
+        first = 0 if header is None else rows + 1
         try:
             frame = pl.read_csv(
                 block,
@@ -81,16 +97,58 @@ def _read_csv(name: str, stream: BufferedIOBase, size: int) -> Iterator[pl.DataF
                 schema=None if header is None else dict.fromkeys(header, pl.String),
             )
         except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
+            _refuse_uneven_rows(name, block, len(header) if header else None, first)
             reason = str(error).strip().splitlines()[0]
             raise InvalidFileError(f"{name}: the CSV is damaged ({reason})") from None
+        if _separators(block, frame) != frame.height * (frame.width - 1):
+            _refuse_uneven_rows(name, block, frame.width, first)
+            # A line without anything is no row.
+            frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
         if header is None:
             header = [str(value or "").strip() for value in frame.row(0)]
             for doubled in {column for column in header if header.count(column) > 1}:
                 raise InvalidFileError(f"{name}: column {doubled!r} stands there twice")
             frame = frame.slice(1).rename(dict(zip(frame.columns, header, strict=True)))
+        rows += frame.height
         yield frame
     if header is None:
         raise InvalidFileError(f"{name}: the file is empty")
+
+
+def _refuse_other_separators(name: str, block: bytes) -> None:
+    line, ending, _ = block.partition(b"\n")
+    if not ending and b"\r" in line:
+        raise InvalidFileError(f"{name}: its lines end with CR alone: save it with LF or CRLF")
+    if b"," in line:
+        return
+    for separator, called in _OTHER_SEPARATORS.items():
+        if separator.encode() in line:
+            raise InvalidFileError(f"{name}: its fields lie between {called}: save it with commas")
+
+
+def _separators(block: bytes, frame: pl.DataFrame) -> int:
+    """How many commas of a block separate fields; polars fills what a row lacks without a word."""
+    commas = block.count(b",")
+    if b'"' not in block:
+        return commas
+    whole = pl.concat_str(pl.all(), ignore_nulls=True)
+    within = frame.select(whole.str.count_matches(",", literal=True).sum()).item()
+    return commas - int(within)
+
+
+def _refuse_uneven_rows(name: str, block: bytes, width: int | None, number: int) -> None:
+    """Name the first row that has not as many fields as the header; the slow way, for a message."""
+    try:
+        for fields in csv.reader(io.StringIO(block.decode(), newline="")):
+            width = width or len(fields)
+            if fields and len(fields) != width:
+                raise InvalidFileError(
+                    f"{name}: row {number} has {len(fields)} fields, and the header has {width}: "
+                    "the file is cut or damaged, get it again"
+                )
+            number += bool(fields)
+    except csv.Error as error:
+        raise InvalidFileError(f"{name}: row {number}: the CSV is damaged ({error})") from None
 
 
 def _read_parquet(name: str, path: Path, batch_rows: int) -> Iterator[pl.DataFrame]:

@@ -57,6 +57,23 @@ def test_a_folder_is_imported_file_by_file(oco: Run, warehouse: Warehouse, tmp_p
     assert len(files) == 6
 
 
+def test_files_of_a_folder_are_found_by_their_ending_in_any_case_and_behind_links(
+    oco: Run, warehouse: Warehouse, tmp_path: Path, bill: Path
+) -> None:
+    header, *rows = bill.read_text().splitlines(keepends=True)
+    folder, elsewhere = tmp_path / "bills", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    (folder / "a.csv").write_text(header + rows[0])
+    (folder / "B.CSV").write_text(header + rows[1])
+    (elsewhere / "c.csv.GZ").write_bytes(gzip.compress((header + rows[2]).encode()))
+    (folder / "link").symlink_to(elsewhere)
+    (elsewhere / "loop").symlink_to(folder)
+    done = oco("import", "focus", folder)
+    assert done.returncode == 0, done.stderr
+    assert state(warehouse)[0] == 3
+
+
 def test_a_bad_file_of_a_folder_is_named_and_the_others_are_loaded(
     oco: Run, warehouse: Warehouse, bill: Path
 ) -> None:

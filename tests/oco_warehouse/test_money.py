@@ -113,3 +113,9 @@ def test_what_no_column_can_keep_is_out_of_range(text: str) -> None:
 def test_json_amounts_keep_every_digit() -> None:
     amounts = {'a"b': Decimal("1E-20"), "c": Decimal("9.00E+6")}
     assert json_amounts(amounts) == '{"a\\"b": 0.00000000000000000001, "c": 9000000}'
+
+
+@pytest.mark.parametrize("text", ["1_000", "\u0661\u0662", "\uff11"])
+def test_numbers_that_only_python_reads_are_none(text: str) -> None:
+    with pytest.raises(InvalidInputError, match="is not a decimal number"):
+        parse_money(text)

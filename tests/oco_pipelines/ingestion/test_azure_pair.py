@@ -1,6 +1,7 @@
 """An ActualCost and an AmortizedCost export are two views of the same money, never added."""
 
 import random
+from contextlib import nullcontext
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oco_pipelines.ingestion.azure_charges import Dataset, dataset_of
+from oco_pipelines.ingestion.azure_charges import Dataset
 from oco_pipelines.ingestion.azure_columns import recognise
 from oco_pipelines.ingestion.azure_export import to_focus
 from oco_pipelines.ingestion.azure_pair import combine
@@ -151,8 +152,14 @@ def test_an_unreadable_amount_of_either_file_rejects_its_row_and_no_other() -> N
 
 def test_files_of_different_accounts_or_months_are_no_pair() -> None:
     october = {"billingPeriodStartDate": "10/01/2026", "billingPeriodEndDate": "10/31/2026"}
-    with pytest.raises(InvalidInputError, match="P-1 from 2026-09-01 and P-1 from 2026-10-01"):
+    with pytest.raises(InvalidInputError, match="AmortizedCost export lacks P-1 from 2026-09-01"):
         pair([{}], [october])
+    with pytest.raises(InvalidInputError, match="AmortizedCost export lacks P-1 from 2026-09-01"):
+        pair([{}, october], [october])
+    with pytest.raises(InvalidInputError, match="ActualCost export lacks P-1 from 2026-10-01"):
+        pair([{}], [{}, october])
+    # What is spread of an older commitment has nothing billed beside it.
+    assert len(pair([{}], [{}, {**october, **COVERED, "chargeType": "UnusedReservation"}])) == 2
 
 
 def test_exchanged_files_are_refused() -> None:
@@ -160,6 +167,8 @@ def test_exchanged_files_are_refused() -> None:
         combine(focus("amortized", {}), focus("actual", {}))
     with pytest.raises(InvalidInputError, match="an AmortizedCost export, not an ActualCost"):
         focus("actual", {"chargeType": "UnusedReservation"})
+    with pytest.raises(InvalidInputError, match="usage that a commitment covers has a cost"):
+        focus("actual", COVERED)
     with pytest.raises(InvalidInputError, match="an ActualCost export, not an AmortizedCost"):
         focus("amortized", BOUGHT)
 
@@ -178,28 +187,44 @@ def test_rows_tell_which_file_they_can_only_be_of(change: Any, dataset: Dataset 
     rows = frame({}, change)
     variant = recognise(rows.columns)
     assert variant is not None
-    assert dataset_of(rows, variant) == dataset
+    for other in ("actual", "amortized"):
+        fits = dataset in {None, other}
+        with nullcontext() if fits else pytest.raises(InvalidInputError, match="not an"):
+            to_focus(rows, variant, other)
 
 
 costs = st.decimals(min_value=-(10**6), max_value=10**6, places=12, allow_nan=False).map(str)
-charges = st.lists(
-    st.fixed_dictionaries(
-        {
-            "costInBillingCurrency": costs,
-            "chargeType": st.sampled_from(["Usage", "Tax", "Refund", "RoundingAdjustment", "?"]),
-            "pricingModel": st.sampled_from(["OnDemand", "Reservation", "SavingsPlan", "Spot"]),
-            "resourceId": st.sampled_from(["", "/r/1", "/r/2"]),
-            "date": st.sampled_from(["09/05/2026", "09/06/2026"]),
-            "quantity": st.sampled_from(["", "1", "-2"]),
-            "tags": st.sampled_from(["", '"a": "b"']),
-        }
-    ),
-    min_size=1,
-    max_size=12,
+
+
+def charges(*models: str) -> st.SearchStrategy[list[dict[str, str]]]:
+    """Charges priced in these ways; what a commitment covers costs nothing in an actual file."""
+    return st.lists(
+        st.fixed_dictionaries(
+            {
+                "costInBillingCurrency": costs,
+                "chargeType": st.sampled_from(
+                    ["Usage", "Tax", "Refund", "RoundingAdjustment", "?"]
+                ),
+                "pricingModel": st.sampled_from(models),
+                "resourceId": st.sampled_from(["", "/r/1", "/r/2"]),
+                "date": st.sampled_from(["09/05/2026", "09/06/2026"]),
+                "quantity": st.sampled_from(["", "1", "-2"]),
+                "tags": st.sampled_from(["", '"a": "b"']),
+            }
+        ),
+        min_size=1,
+        max_size=12,
+    )
+
+
+uncovered = charges("OnDemand", "Spot")
+
+
+@given(
+    uncovered,
+    charges("OnDemand", "Reservation", "SavingsPlan", "Spot"),
+    st.integers(min_value=0, max_value=3),
 )
-
-
-@given(charges, charges, st.integers(min_value=0, max_value=3))
 def test_both_totals_hold_for_any_pair(
     actual: list[dict[str, str]], amortized: list[dict[str, str]], bought: int
 ) -> None:
@@ -215,11 +240,11 @@ def test_both_totals_hold_for_any_pair(
     assert max(len(actual), len(amortized)) <= len(rows) <= len(actual) + len(amortized)
 
 
-@given(charges, st.randoms(use_true_random=False))
+@given(uncovered, st.randoms(use_true_random=False))
 def test_a_file_and_itself_in_another_order_are_its_own_rows(
-    charges: list[dict[str, str]], dice: random.Random
+    charged: list[dict[str, str]], dice: random.Random
 ) -> None:
-    shuffled = dice.sample(charges, len(charges))
-    rows = pair(charges, shuffled)
-    assert len(rows) == len(charges)
+    shuffled = dice.sample(charged, len(charged))
+    rows = pair(charged, shuffled)
+    assert len(rows) == len(charged)
     assert all(row["BilledCost"] == row["EffectiveCost"] for row in rows)

@@ -93,6 +93,51 @@ def test_the_same_charges_under_another_name_are_refused_unless_they_replace_the
     assert billed(warehouse) == Decimal(6)
 
 
+def test_a_file_that_was_replaced_does_not_come_back_by_itself(
+    warehouse: Warehouse, make_charge: MakeCharge, make_csv: MakeCsv
+) -> None:
+    first = make_csv(make_charge(ResourceId="i-1"))
+    load_focus_file(warehouse, "a.csv", first)
+    load_focus_file(warehouse, "b.csv", make_csv(make_charge(ResourceId="i-2")), replaces=["a.csv"])
+    load_focus_file(warehouse, "c.csv", make_csv(make_charge(ResourceId="i-3")), replaces=["b.csv"])
+    with pytest.raises(ConflictError, match=r"^a\.csv: 'c\.csv' took its place"):
+        load_focus_file(warehouse, "a.csv", first)
+    assert [row["resource_id"] for row in current(warehouse)] == ["i-3"]
+    load_focus_file(warehouse, "a.csv", first, replaces=["c.csv"])
+    assert [row["resource_id"] for row in current(warehouse)] == ["i-1"]
+    assert load_focus_file(warehouse, "a.csv", first).status == "unchanged"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"InvoiceId": "I-1"}, {"Tags": '{"team": "ads"}'}, {"SubAccountName": "Shop"}]
+)
+def test_a_bill_that_was_delivered_again_with_more_in_it_is_not_loaded_beside_itself(
+    warehouse: Warehouse,
+    make_charge: MakeCharge,
+    make_csv: MakeCsv,
+    changes: dict[str, str],
+) -> None:
+    charges = [make_charge(ResourceId=f"i-{n}") for n in range(4)]
+    load_focus_file(warehouse, "open.csv", make_csv(*charges))
+    final = make_csv(*(charge | changes for charge in charges))
+    with pytest.raises(ConflictError, match=r"^final\.csv: .*loaded already from 'open\.csv'"):
+        load_focus_file(warehouse, "final.csv", final)
+    assert billed(warehouse) == Decimal(6)
+    load_focus_file(warehouse, "final.csv", final, replaces=["open.csv"])
+    assert billed(warehouse) == Decimal(6)
+
+
+def test_charges_that_cost_nothing_make_no_bill_another(
+    warehouse: Warehouse, make_charge: MakeCharge, make_csv: MakeCsv
+) -> None:
+    free = {"BilledCost": "0", "EffectiveCost": "0"}
+    for team in ("a", "b"):
+        rows = [make_charge(**free, Tags=f'{{"team": "{team}"}}', SkuId=str(n)) for n in range(4)]
+        rows.append(make_charge(ResourceId=f"i-{team}"))
+        load_focus_file(warehouse, f"{team}.csv", make_csv(*rows))
+    assert billed(warehouse) == Decimal(3)
+
+
 def test_identical_rows_are_told_apart_by_their_occurrence(
     warehouse: Warehouse, make_charge: MakeCharge, make_csv: MakeCsv
 ) -> None:

@@ -118,6 +118,13 @@ def truncated_parquet() -> bytes:
         (lambda: gzip.compress(csv_of([{}]))[:-9], "gzip data is damaged"),
         (truncated_parquet, "Parquet data is damaged"),
         (lambda: bytes(range(128, 256)), "neither CSV in UTF-8 nor Parquet"),
+        (lambda: csv_of([{}, {}])[:-20], "row 2 has"),
+        (lambda: csv_of([{}]).rstrip() + b",1\n" + csv_of([{}]), "row 1 has"),
+        (lambda: csv_of([{}]).replace(b",", b";"), "its fields lie between semicolons"),
+        (lambda: csv_of([{}]).replace(b",", b"\t"), "its fields lie between tabs"),
+        (lambda: csv_of([{}]).replace(b"\n", b"\r"), "its lines end with CR alone"),
+        (lambda: b"PK\x03\x04" + csv_of([{}]), "a ZIP archive: unpack it first"),
+        (lambda: csv_of([{}]).decode().encode("utf-16"), "UTF-16: save it as UTF-8"),
         (lambda: csv_of([{}], HEADER[1:]), f"missing column {HEADER[0]}"),
         (lambda: csv_of([{}], REQUIRED), "missing column ProviderName or ServiceProviderName"),
         (lambda: csv_of([{}], (*HEADER, "BiledCost")), "is BilledCost meant"),
@@ -132,6 +139,21 @@ def test_a_file_that_is_not_focus_is_one_line_naming_it(
     assert str(caught.value).startswith("september.csv: ")
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("block_bytes", [500, 1_000, 10**6])
+def test_a_short_row_is_named_wherever_it_stands(block_bytes: int, tmp_path: Path) -> None:
+    lines = csv_of([{"Tags": '{"a": "1,2"}'}] * 5).splitlines(keepends=True)
+    lines[4] = b",".join(lines[4].split(b",")[:3]) + b"\n"
+    path = tmp_path / "short.csv"
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(InvalidFileError, match=r"^short\.csv: row 4 has \d+ fields"):
+        list(read_focus("short.csv", path, block_bytes=block_bytes))
+
+
+def test_lines_without_anything_are_no_rows() -> None:
+    header, row = csv_of([{}]).splitlines(keepends=True)
+    assert len(rows_of(header + row + b"\n" + row + b"\n\r\n")) == 2
 
 
 @given(st.binary(max_size=300))
