@@ -23,7 +23,7 @@ _SAME_CHARGES: Final = f"""
             SELECT * FROM oco.cloud_costs
             WHERE source = %(source)s AND source_partition = %(partition)s AND valid_to IS NULL
               AND (billed_cost <> 0 OR effective_cost <> 0)
-            LIMIT %(sample)s) AS some
+            LIMIT %(sample)s) AS sampled
     )
     SELECT other.source_partition AS name, count(DISTINCT own.same) AS charges,
            (SELECT count(*) FROM own) AS sampled
