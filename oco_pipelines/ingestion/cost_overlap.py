@@ -126,7 +126,14 @@ def refuse_replaced(
             break
         holder = rows[0]["name"]
         seen.add(holder)
-    if holder != partition and holder not in replaces:
+    if holder == partition or holder in replaces:
+        return
+    believed = connection.execute(
+        "SELECT 1 FROM oco.cloud_costs WHERE source = %s AND source_partition = %s "
+        "AND valid_to IS NULL LIMIT 1",
+        [source, holder],
+    ).fetchall()
+    if believed:
         raise ConflictError(
             f"{partition}: {holder!r} took its place, so money would count twice: leave it out, or "
             f"put it back with --replaces {holder!r}"
