@@ -23,7 +23,7 @@ from oco_warehouse.database import Warehouse
 from oco_warehouse.settings import load_settings
 from oco_warehouse.tokens import hash_token
 
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
 
 
 @dataclass
