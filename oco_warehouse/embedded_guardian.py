@@ -47,9 +47,6 @@ _POSTGRES_SETTINGS: Final = (
     "max_wal_size=4GB",
     "checkpoint_timeout=15min",
     "wal_compression=on",
-    "maintenance_work_mem=256MB",
-    # Queries of marts have many columns: compiling them takes longer than running them.
-    "jit=off",
     "timezone=UTC",
     "log_timezone=UTC",
     "logging_collector=off",

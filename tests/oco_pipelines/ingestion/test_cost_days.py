@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from oco_pipelines.ingestion.focus_file import load_focus_file
+from oco_pipelines.ingestion.focus_file import load_focus_file, load_focus_parts
 from oco_pipelines.maintenance.partitions import maintain_partitions
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import ConflictError
@@ -93,3 +93,35 @@ def test_days_that_retention_lets_go_of_have_changed(
     maintain_partitions(warehouse, date(2027, 3, 1), 2)
     assert changed_by(warehouse).keys() == before.keys()
     assert changed_by(warehouse) != before
+
+
+def tag_sets(warehouse: Warehouse) -> dict[str, date]:
+    rows = warehouse.query("SELECT tags ->> 'team' AS team, last_month FROM oco.cloud_tag_sets")
+    return {row["team"]: row["last_month"] for row in rows}
+
+
+def test_sets_of_tags_are_known_with_the_newest_month_that_has_them(
+    warehouse: Warehouse, make_charge: MakeCharge, make_csv: MakeCsv
+) -> None:
+    october = make_csv(make_charge(**on(1)), make_charge(**on(2), Tags=None))
+    load_focus_file(warehouse, "october.csv", october)
+    assert tag_sets(warehouse) == {"search": date(2026, 10, 1)}
+    load_focus_file(
+        warehouse, "september.csv", make_csv(make_charge(), make_charge(Tags='{"team": "ads"}'))
+    )
+    assert tag_sets(warehouse) == {"search": date(2026, 10, 1), "ads": date(2026, 9, 1)}
+    maintain_partitions(warehouse, date(2026, 12, 1), 2)
+    assert tag_sets(warehouse) == {"search": date(2026, 10, 1)}
+
+
+def test_charges_that_become_final_change_their_days(
+    warehouse: Warehouse, make_charge: MakeCharge, make_csv: MakeCsv
+) -> None:
+    parts = [make_csv(make_charge(**on(1)))]
+    first = load_focus_parts(warehouse, "p", parts, "s", estimated=True)
+    again = load_focus_parts(warehouse, "p", parts, "s", estimated=True)
+    assert changed_by(warehouse) == {date(2026, 10, 1): first.batch_id}
+    final = load_focus_parts(warehouse, "p", parts, "s")
+    assert (again.status, final.status) == ("unchanged", "unchanged")
+    assert changed_by(warehouse) == {date(2026, 10, 1): final.batch_id}
+    assert warehouse.query("SELECT 1 FROM oco.cloud_costs WHERE estimated") == []
