@@ -243,6 +243,14 @@ def test_without_net_costs_the_lines_of_a_discount_count() -> None:
     assert [found["BilledCost"] for found in rows(made)] == ["100", "-10"]
 
 
+def test_a_column_of_net_costs_that_is_empty_loses_no_discount() -> None:
+    made = Month()
+    made.add("Usage", "100", NetUnblendedCost="")
+    made.add("EdpDiscount", "-10", NetUnblendedCost="")
+    with pytest.raises(InvalidFileError, match="empty in every row, so that the discount"):
+        rows(made)
+
+
 def net_lines(**columns: str) -> bytes:
     """One line in the spelling of CUR 2.0."""
     values = {
