@@ -37,6 +37,8 @@ _GROUPS: Final[dict[str, tuple[str, dict[str, tuple[str, str, str]]]]] = {
             "gcp": ("oco_cli.import_gcp", "import_gcp", "Load exports of GCP's billing tables"),
             "focus": ("oco_cli.import_focus", "import_focus", "Load FOCUS 1.0 to 1.3 files"),
             "prices": ("oco_cli.import_prices", "import_prices", "Load prices of models"),
+            "list": ("oco_cli.hand_loads", "list_imports", "List the billing files that hold"),
+            "withdraw": ("oco_cli.hand_loads", "withdraw", "Take back files loaded by mistake"),
         },
     ),
     "sources": (

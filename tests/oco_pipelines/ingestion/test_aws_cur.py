@@ -1,6 +1,7 @@
 """What each type of line of an AWS report costs, with figures worked out by hand."""
 
 import random
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -363,6 +364,16 @@ def test_a_purchase_of_one_moment_lasts_to_the_end_of_its_billing_period() -> No
         moment,
         "2026-10-01T00:00:00Z",
     )
+
+
+@pytest.mark.parametrize("moment", ["2026-10-01T00:00:00Z", "2026-11-15T08:30:00Z"])
+def test_a_purchase_of_one_moment_behind_its_billing_period_lasts_to_the_end_of_its_day(
+    moment: str,
+) -> None:
+    made = Month()
+    made.add("Fee", "1", UsageStartDate=moment, UsageEndDate=moment)
+    (found,) = normalise(read_report("report", legacy_csv(made))).accepted.to_dicts()
+    assert found["charge_period_end"].date() - found["date"] == timedelta(days=1)
 
 
 def test_only_usage_counts_as_consumed() -> None:
