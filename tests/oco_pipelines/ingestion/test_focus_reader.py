@@ -136,6 +136,7 @@ def truncated_parquet() -> bytes:
         (lambda: csv_of([{}]).replace(b"\n", b"\r"), "its lines end with CR alone"),
         (lambda: b"PK\x03\x04" + csv_of([{}]), "a ZIP archive: unpack it first"),
         (lambda: csv_of([{}]).decode().encode("utf-16"), "UTF-16: save it as UTF-8"),
+        (lambda: b'{"BilledCost": 1}', "JSON: export it as one of them"),
         (lambda: csv_of([{}], HEADER[1:]), f"missing column {HEADER[0]}"),
         (lambda: csv_of([{}], REQUIRED), "missing column ProviderName or ServiceProviderName"),
         (lambda: csv_of([{}], (*HEADER, "BiledCost")), "is BilledCost meant"),
