@@ -32,7 +32,8 @@ _AMOUNTS: Final = (
     "unit_price",
     "list_price",
 )
-_DECIMAL_COMMA: Final = r"^[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+"
+# Without a doubt: not `1,234`.
+_DECIMAL_COMMA: Final = r"^[+-]?(\d{1,3}(\.\d{3})+,\d+|\d+,(\d{1,2}|\d{4,})|0,\d+)$"
 _ONE_OR_THOUSANDS: Final = r"^[+-]?[1-9]\d{0,2}\.\d{3}$"
 _VERBATIM: Final = (*_AMOUNTS, "tags")
 _TYPE: Final = pl.col("_type")

@@ -399,6 +399,11 @@ def test_a_point_that_may_be_of_thousands_beside_decimal_commas_refuses_the_file
         to_focus(rows, known(rows), "actual")
 
 
+def test_an_amount_that_is_no_sure_decimal_comma_rejects_its_row_alone() -> None:
+    rows = frame({"CostInBillingCurrency": "1,234"}, {"CostInBillingCurrency": "1.234"})
+    assert to_focus(rows, known(rows), "actual")["BilledCost"].to_list() == ["1,234", "1.234"]
+
+
 @pytest.mark.parametrize("other", ["0.234", "1.2345", "1.234,5", "1234"])
 def test_amounts_with_one_reading_are_taken_beside_decimal_commas(other: str) -> None:
     rows = frame({"CostInBillingCurrency": "12,5"}, {"CostInBillingCurrency": other})
