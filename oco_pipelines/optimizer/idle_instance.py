@@ -23,7 +23,7 @@ SHORTEST: Final = timedelta(days=7)
 # Half of the hours must have been seen, or gaps could hide all of the work.
 LEAST_COVERAGE: Final = Decimal("0.5")
 DAYS_A_MONTH: Final = 30
-INSTANCE_TYPES: Final = frozenset({"aws.ec2-instance", "azure.vm", "gcp.instance"})
+INSTANCE_TYPES: Final = frozenset({"aws.ec2", "azure.vm", "gcp.instance"})
 _RUNNING: Final = frozenset({None, "running", "RUNNING", "VM running"})
 
 

@@ -11,7 +11,7 @@ from oco_pipelines.optimizer.idle_instance import CPU, NETWORK, idle_instance
 from oco_pipelines.optimizer.recommendation import DailyCost, Metric, Resource
 
 AS_OF = datetime(2026, 11, 1, tzinfo=UTC)
-MACHINE = Resource("aws", "111", "i-0idle", "aws.ec2-instance", "old-batch", state="running")
+MACHINE = Resource("aws", "111", "i-0idle", "aws.ec2", "old-batch", state="running")
 
 
 def metrics(

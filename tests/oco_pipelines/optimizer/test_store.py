@@ -10,7 +10,7 @@ from oco_warehouse.database import Warehouse
 
 RULE = "idle_instance"
 FOUND = Recommendation(
-    resource=Resource("aws", "111", "i-0idle", "aws.ec2-instance"),
+    resource=Resource("aws", "111", "i-0idle", "aws.ec2"),
     recommendation_type=RULE,
     title="Stop it",
     description="It is idle.",
