@@ -67,6 +67,7 @@ def model_switches(
     """
     from oco_pipelines.llm.insights import model_switch as rule
     from oco_pipelines.llm.insights import model_traffic
+    from oco_pipelines.optimizer.calibration_store import read_calibration
     from oco_pipelines.optimizer.store import write_recommendations
 
     started = time.monotonic()
@@ -77,7 +78,9 @@ def model_switches(
         for traffic in model_traffic.read_traffic(house, now)
         if (made := rule.model_switch(traffic, models, prices, now)) is not None
     ]
-    written = write_recommendations(house, rule.RULE, found)
+    written = write_recommendations(
+        house, [rule.RULE], found, now, calibration=read_calibration(house)
+    )
     context.log.info("%d switches, %d expired", written.found, written.expired)
     return MaterializeResult(
         metadata={
