@@ -89,6 +89,8 @@ def optimization_recommendations(
             "rows": written.found,
             "opened": written.opened,
             "expired": written.expired,
+            "measured_on_the_bill": run.measured.asked,
+            "outcomes_known": run.measured.decided,
             "total_usd_a_month": str(run.total_usd),
             "window": f"until {run.as_of}",
             **{f"rows_{rule}": count for rule, count in sorted(by_rule.items())},

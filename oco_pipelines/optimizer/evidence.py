@@ -130,8 +130,9 @@ _WEEK: Final = """
 """
 _COSTS: Final = """
     SELECT provider, account_id, resource_id, days, billed_days,
-           round(billed_usd, 12) AS billed_usd, round(hourly_usd, 12) AS hourly_usd, round(hours, 12) AS hours,
-           round(storage_usd, 12) AS storage_usd, round(committed_usd, 12) AS committed_usd
+           round(billed_usd, 12) AS billed_usd, round(hourly_usd, 12) AS hourly_usd,
+           round(hours, 12) AS hours, round(storage_usd, 12) AS storage_usd,
+           round(committed_usd, 12) AS committed_usd
     FROM cost_keys
     JOIN resource_costs USING (provider, account_id, resource_id)
 """

@@ -74,13 +74,19 @@ def moved_savings(
     return (claimed * moved / left_before).quantize(CENT)
 
 
+def rated_savings(rate_before: Decimal, week_usd: Decimal, week_hours: Decimal) -> Decimal:
+    """USD a month that the hours of a whole week cost less than they would have before."""
+    saved = rate_before * week_hours - week_usd
+    return (saved / DAYS_A_WEEK * DAYS_A_MONTH).quantize(CENT)
+
+
 def decided_on(life: Life) -> date | None:
     """The day from which a saving may be on the bill; None while nothing says so."""
-    moment = life.accepted_at if life.status in {Status.ACCEPTED, Status.REALISED} else None
-    if moment is None and life.status is Status.EXPIRED:
-        moment = life.resolved_at
-    if moment is None and life.status is not Status.DISMISSED:
-        moment = life.missed_since or life.realised_at
+    if life.status is Status.DISMISSED:
+        return None
+    if life.status in {Status.ACCEPTED, Status.REALISED} and life.accepted_at is not None:
+        return life.accepted_at.date()
+    moment = life.missed_since or (life.realised_at if life.status is Status.REALISED else None)
     return None if moment is None else moment.date()
 
 

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
 
+from oco_pipelines.optimizer.calibration_store import keep_calibration, read_calibration
 from oco_pipelines.optimizer.evidence import Evidence, open_evidence
 from oco_pipelines.optimizer.judge import RULES, judge
+from oco_pipelines.optimizer.measuring import Measured, measure
 from oco_pipelines.optimizer.overlaps import RANK, Netted, net
 from oco_pipelines.optimizer.recommendation import Recommendation
 from oco_pipelines.optimizer.rules.commitment import commitment
@@ -24,8 +25,6 @@ from oco_warehouse.database import Warehouse
 from oco_warehouse.money import exact_sum
 from oco_warehouse.recommendation_life import Status
 
-_NOTHING: Final = Decimal(0)
-
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -40,6 +39,7 @@ class Run:
     as_of: datetime
     found: Sequence[Recommendation]
     written: Written
+    measured: Measured
     total_usd: Decimal
 
 
@@ -54,8 +54,6 @@ def find_recommendations(
         settling_days: newest days of a bill that are not believed yet.
         now: aware time of the run.
     """
-    from oco_pipelines.optimizer.calibration_store import read_calibration
-
     note_attached(warehouse, now)
     standing = read_standing(warehouse, RANK, now)
     with open_evidence(warehouse, thresholds, settling_days, now) as evidence:
@@ -78,10 +76,13 @@ def find_recommendations(
         alone=netted.gross,
         left_over={identity: one.estimated_monthly_savings for identity, one in attainable.items()},
     )
+    # Later than judging: what was found again is not taken for done.
+    measured = measure(warehouse, RANK, settling_days, now)
+    keep_calibration(warehouse, now)
     total = exact_sum(
         one.estimated_monthly_savings for one in said if one.identity not in dismissed
     )
-    return Run(as_of, said, written, total)
+    return Run(as_of, said, written, measured, total)
 
 
 def _judged(

@@ -85,6 +85,7 @@ def _recommendation(
             "machines": group.height,
             "short_share": judging.share(short),
             "monthly_usd": judging.text(cost),
+            "rate_usd": judging.text(exact_sum(group["hourly_usd"]) / exact_sum(group["hours"])),
             "price_source": source.value,
         },
         claims=claims,

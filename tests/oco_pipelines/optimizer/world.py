@@ -32,7 +32,7 @@ class World:
     prices: list[dict[str, Any]] = field(default_factory=list)
 
     def resource(self, kind: str, identifier: str = "r-1", **values: Any) -> "World":
-        row = dict.fromkeys(shapes.RESOURCES) | _key(kind.split(".")[0], identifier)
+        row = dict.fromkeys(shapes.RESOURCES) | _key(kind.partition(".")[0], identifier)
         self.resources.append({**row, "resource_type": kind, "region": "us-east-1", **values})
         return self
 
