@@ -17,5 +17,5 @@ select
     least(floor(stated_confidence * 10)::integer, 9) + 1 as confidence_decile,
     claimed_savings_usd,
     realised_savings_usd,
-    round(realised_savings_usd / nullif(claimed_savings_usd, 0), 4) as realised_share
+    trim_scale(round(realised_savings_usd / nullif(claimed_savings_usd, 0), 4)) as realised_share
 from {{ ref('stg_recommendation_outcomes') }}
