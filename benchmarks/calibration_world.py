@@ -209,7 +209,6 @@ def _summary(
         "first_start": as_of - timedelta(days=len(kept)),
         "lowest": ordered[0],
         "highest": ordered[-1],
-        "p25": ordered[len(ordered) // 4],
         "p99": ordered[-1],
         "peak": ordered[-1],
         "highest_day": ordered[-1],

@@ -55,7 +55,6 @@ METRICS: Final[Mapping[str, pl.DataType]] = {
     # Over the intervals' averages.
     "lowest": pl.Float64(),
     "highest": pl.Float64(),
-    "p25": pl.Float64(),
     # Over the highest figure that an interval states: its p99, else its maximum, else its average.
     "p99": pl.Float64(),
     "peak": pl.Float64(),

@@ -5,6 +5,7 @@ in the same region; their list price on the bill; the machine's own rate × a st
 """
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -31,12 +32,13 @@ class Prices:
             (row["provider"], row["region"], row["size"]): row
             for row in frames.prices.iter_rows(named=True)
         }
+        self._seen: dict[tuple[str, str], set[str]] = {}
+        for provider, region, size in self._rows:
+            self._seen.setdefault((provider, region), set()).add(size)
 
-    def seen(self, provider: str, region: str | None) -> frozenset[str]:
+    def seen(self, provider: str, region: str | None) -> AbstractSet[str]:
         """Sizes that are on the bill in a region."""
-        return frozenset(
-            size for known, place, size in self._rows if (known, place) == (provider, region)
-        )
+        return self._seen.get((provider, region or ""), frozenset())
 
     def of(
         self, provider: str, region: str | None, size: str, own: Decimal, part: float

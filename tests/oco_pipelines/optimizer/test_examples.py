@@ -1,4 +1,4 @@
-"""docs/recommendations.md says what the rules say: the figures of its examples are computed here."""
+"""docs/recommendations.md says what rules say: the figures of its examples are computed here."""
 
 import re
 from decimal import Decimal

@@ -101,7 +101,6 @@ class World:
                 "first_start": starts[0],
                 "lowest": min(averages),
                 "highest": max(averages),
-                "p25": ordered.quantile(0.25, "linear"),
                 "p99": ordered.quantile(0.99, "linear"),
                 "peak": max(averages),
                 "highest_day": max(sums.values()),
