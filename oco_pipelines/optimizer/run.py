@@ -115,6 +115,7 @@ def _taking_part(
         one.said
         for one in standing
         if one.status in {Status.OPEN, Status.REGRESSED}
+        and not one.ends
         and one.said.recommendation_type in rules
         and one.said.identity not in identities
     ]

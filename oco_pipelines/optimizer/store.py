@@ -76,15 +76,17 @@ _CLAIMS: Final = """
     WHERE recommendation_type = ANY (%s)
     ON CONFLICT (recommendation_id, life) DO NOTHING
 """
-_STANDING: Final = """
-    SELECT recommendation_type, provider, account_id, resource_id, resource_type, title,
+_STANDING: Final = f"""
+    SELECT recommendation_type, provider, account_id, resource_id, known.resource_type, title,
            description, coalesce(savings_alone, estimated_monthly_savings) AS savings,
-           coalesce(raw_confidence, confidence) AS raw, claims, status, missed_since
-    FROM oco.optimization_recommendations
+           coalesce(raw_confidence, confidence) AS raw, claims, {_LIFE},
+           resource.deleted_at IS NOT NULL AS gone
+    FROM oco.optimization_recommendations AS known
+    LEFT JOIN oco.resources AS resource USING (provider, account_id, resource_id)
     WHERE recommendation_type = ANY (%s)
       AND (status IN ('open', 'accepted', 'regressed')
            OR status = 'dismissed' AND (dismissed_until IS NULL OR dismissed_until > %s))
-"""
+"""  # noqa: S608 - column names are constants
 _LEFT_OVER: Final = """
     UPDATE oco.optimization_recommendations SET estimated_monthly_savings = %(savings)s
     WHERE id = %(id)s AND estimated_monthly_savings <> %(savings)s
@@ -111,10 +113,12 @@ class Standing:
     Attributes:
         said: as it was said.
         status: open, accepted, regressed or dismissed.
+        ends: whether it expires when the run does not find it.
     """
 
     said: Recommendation
     status: Status
+    ends: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +132,12 @@ class Written:
 
 def read_standing(warehouse: Warehouse, rules: Sequence[str], now: datetime) -> list[Standing]:
     """What earlier runs said and nobody has ended."""
-    return [
-        Standing(_said(row), Status(row["status"]))
-        for row in warehouse.query(_STANDING, [list(rules), now])
-    ]
+    standing = []
+    for row in warehouse.query(_STANDING, [list(rules), now]):
+        after = recommendation_life.missed(life_of(row), now, gone=row["gone"])
+        ends = after.status is Status.EXPIRED
+        standing.append(Standing(_said(row), Status(row["status"]), ends))
+    return standing
 
 
 def note_attached(warehouse: Warehouse, now: datetime) -> int:

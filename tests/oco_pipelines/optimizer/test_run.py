@@ -166,3 +166,73 @@ def test_what_should_be_switched_off_is_not_committed_to(cloud: Cloud) -> None:
     cloud.cost("i-idle", "1", unit="Hrs", hours=1, days=95)
     cloud.run()
     assert cloud.said() == {("idle_instance", "i-idle"): "720.00"}
+
+
+def plant_quiet_machine(cloud: Cloud) -> None:
+    """One that is idle, and too large as well."""
+    cloud.resource("aws.ec2", "i-1", state="running", size="m5.4xlarge")
+    for name, value in ((CPU, 1), (NETWORK, 10), (MEMORY, 30)):
+        cloud.metric("i-1", name, value)
+    cloud.cost("i-1", "19.2", unit="Hrs")
+
+
+def test_what_was_dismissed_leaves_its_money_to_others(cloud: Cloud) -> None:
+    plant_quiet_machine(cloud)
+    cloud.run()
+    assert list(cloud.said()) == [("idle_instance", "i-1")]
+    cloud.warehouse.execute(
+        "UPDATE oco.optimization_recommendations SET status = 'dismissed', status_reason = 'needed'"
+    )
+    cloud.run(AS_OF + timedelta(hours=6))
+    assert cloud.said()["rightsize_instance", "i-1"] == "292.00"
+    assert {row["status"] for row in cloud.rows()} == {"dismissed", "open"}
+
+
+def test_what_is_open_keeps_its_money_until_it_expires(cloud: Cloud) -> None:
+    plant_quiet_machine(cloud)
+    cloud.run()
+    for day in (1, 4):
+        now = AS_OF + timedelta(days=day)
+        days = 1 if day == 1 else 3
+        for name, value in ((CPU, 30), (NETWORK, 9000), (MEMORY, 30)):
+            cloud.metric("i-1", name, value, days=days, until=now)
+        cloud.cost("i-1", "19.2", unit="Hrs", days=days, until=now)
+        cloud.run(now)
+        standing = [row for row in cloud.rows() if row["status"] == "open"]
+        # All three would be more than the machine costs.
+        assert [row["recommendation_type"] for row in standing] == (
+            ["idle_instance"] if day == 1 else ["off_hours", "rightsize_instance"]
+        )
+        assert sum(row["estimated_monthly_savings"] for row in standing) <= 576
+
+
+def test_a_schedule_is_netted_against_a_smaller_size(cloud: Cloud) -> None:
+    cloud.resource("aws.ec2", "i-1", state="running", size="m5.4xlarge")
+    cloud.metric("i-1", CPU, 2, busy=30)
+    cloud.metric("i-1", NETWORK, 100, busy=9000)
+    cloud.metric("i-1", MEMORY, 30)
+    cloud.cost("i-1", "19.2", unit="Hrs")
+    cloud.run()
+    rows = {row["recommendation_type"]: row for row in cloud.rows()}
+    assert rows["rightsize_instance"]["estimated_monthly_savings"] == 292
+    alone = rows["off_hours"]["savings_alone"]
+    # 0.8 × 118 × 30 / 7 alone; beside the smaller size half of it.
+    assert str(alone) == "404.57"
+    assert str(rows["off_hours"]["estimated_monthly_savings"]) == "202.28"
+
+
+def test_members_of_a_group_that_could_be_spot_are_not_committed_to(cloud: Cloud) -> None:
+    for place in range(12):
+        name = f"i-{place}"
+        cloud.resource("aws.ec2", name, size="c5.large", facts={"autoscaling_group": "render"})
+        cloud.cost(name, "0.3", unit="Hrs", hours=3, days=1, until=AS_OF - timedelta(days=place))
+    cloud.cost("i-steady", "1", unit="Hrs", hours=1, days=95)
+    cloud.warehouse.execute(
+        "DELETE FROM oco.cloud_costs WHERE resource_id <> 'i-steady' "
+        "AND extract(hour FROM charge_period_start AT TIME ZONE 'UTC') >= 3"
+    )
+    cloud.run()
+    said = cloud.said()
+    # The newest two days have not settled: ten machines of 0.3 in 14 days, 60 % less, 5 % again.
+    assert said["spot_instance", "autoscaling-group/render"] == "3.72"
+    assert said["commitment", "commitment/EC2/us-east-1"] == "194.40"
