@@ -241,7 +241,7 @@ def metrics() -> Iterator[list[str]]:
 
 def resources() -> Iterator[list[str]]:
     """Rows of resources.csv."""
-    kinds = {"aws": "aws.ec2-instance", "azure": "azure.vm", "gcp": "gcp.instance"}
+    kinds = {"aws": "aws.ec2", "azure": "azure.vm", "gcp": "gcp.instance"}
     for machine in MACHINES:
         yield [machine.provider, machine.account, machine.resource_id, kinds[machine.provider],
             machine.name, machine.region, "running", machine.size,
