@@ -56,8 +56,8 @@ def check_path(path: str, where: str) -> None:
     Raises:
         InvalidRuleError: when it is none, or large enough to run away.
     """
-    if len(path) > LONGEST_KEY:
-        raise InvalidRuleError(where, f"has at most {LONGEST_KEY} characters")
+    if len(path) > LONGEST_KEY or "\0" in path:
+        raise InvalidRuleError(where, f"has at most {LONGEST_KEY} characters and no NUL")
     if path.startswith(_ANNOTATION) or f'"{_ANNOTATION}' in path:
         raise InvalidRuleError(
             where, f"{path} is a mark that only Cloud Custodian's own filters write"
@@ -81,8 +81,8 @@ def read_key(entry: Mapping[str, Any], path: str, where: str) -> Key:
     """
     if not path.startswith(TAG):
         check_path(path, f"{where}.key")
-    elif len(path) > LONGEST_KEY:
-        raise InvalidRuleError(f"{where}.key", f"has at most {LONGEST_KEY} characters")
+    elif len(path) > LONGEST_KEY or "\0" in path:
+        raise InvalidRuleError(f"{where}.key", f"has at most {LONGEST_KEY} characters and no NUL")
     capture = None
     if "value_regex" in entry:
         at = f"{where}.value_regex"

@@ -82,6 +82,8 @@ def read_pattern(text: object, where: str, *, ignore_case: bool) -> SafePattern:
     """
     if not isinstance(text, str) or not text:
         raise InvalidRuleError(where, "a regex must be a text that is not empty")
+    if "\0" in text:
+        raise InvalidRuleError(where, "a regex has no NUL character")
     if len(text) > LONGEST_PATTERN:
         raise InvalidRuleError(
             where, f"a regex has at most {LONGEST_PATTERN} characters, this one {len(text)}"

@@ -1,5 +1,6 @@
 """Plain values out of JSON, each with the path that a refusal names."""
 
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -9,8 +10,10 @@ from oco_warehouse.money import parse_money
 
 LONGEST_TEXT: Final = 2000
 LONGEST_LIST: Final = 5000
+LARGEST_NUMBER: Final = 1e300
 _DEEPEST_LIST: Final = 3
 _SHOWN: Final = 80
+_UNKEPT: Final = re.compile("[\x00\ud800-\udfff]")
 
 
 def shown(value: object) -> str:
@@ -44,9 +47,16 @@ def text(entry: Mapping[str, Any], name: str, where: str) -> str:
     value = entry[name]
     if not isinstance(value, str) or not value:
         raise InvalidRuleError(f"{where}.{name}", f"must be a text, not {shown(value)}")
-    if len(value) > LONGEST_TEXT:
-        raise InvalidRuleError(f"{where}.{name}", f"has at most {LONGEST_TEXT} characters")
+    _check_text(value, f"{where}.{name}")
     return value
+
+
+def _check_text(value: str, where: str) -> None:
+    if len(value) > LONGEST_TEXT:
+        raise InvalidRuleError(where, f"a text has at most {LONGEST_TEXT} characters")
+    # PostgreSQL cannot keep these.
+    if _UNKEPT.search(value):
+        raise InvalidRuleError(where, "a text has no NUL character and no half of a pair")
 
 
 def number(
@@ -133,11 +143,14 @@ def constant(value: object, where: str, depth: int = 0) -> Any:
         if depth == _DEEPEST_LIST:
             raise InvalidRuleError(where, f"lists nest at most {_DEEPEST_LIST} deep")
         return [constant(one, f"{where}[{place}]", depth + 1) for place, one in enumerate(value)]
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        if not -LARGEST_NUMBER <= value <= LARGEST_NUMBER:
+            raise InvalidRuleError(where, "is no number that can be compared")
         return value
     if isinstance(value, str):
-        if len(value) > LONGEST_TEXT:
-            raise InvalidRuleError(where, f"a text has at most {LONGEST_TEXT} characters")
+        _check_text(value, where)
         return value
     raise InvalidRuleError(
         where, f"must be a text, a number, true, false, null or a list, not {shown(value)}"

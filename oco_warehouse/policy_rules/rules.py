@@ -219,7 +219,12 @@ def _read_group_by(rules: Mapping[str, Any], scope: str) -> tuple[str, ...]:
     if not isinstance(stated, list) or not 1 <= len(stated) <= 4:
         raise InvalidRuleError("group_by", f"must be a list of 1 to 4 of {', '.join(known)}")
     for place, name in enumerate(stated):
-        is_tag = isinstance(name, str) and name.startswith("tag:") and 4 < len(name) <= 200
+        is_tag = (
+            isinstance(name, str)
+            and name.startswith("tag:")
+            and 4 < len(name) <= 200
+            and "\0" not in name
+        )
         if name not in known and not (is_tag and scope == grammar.COST):
             tags = ", or tag: and a key" if scope == grammar.COST else ""
             raise InvalidRuleError(
