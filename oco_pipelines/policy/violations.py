@@ -1,44 +1,72 @@
 """The life of violations: one open row for each policy and resource, until it is mended."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from psycopg.types.json import Jsonb
+import msgspec
 
 from oco_pipelines.policy.policy_store import StoredPolicy
 from oco_warehouse.database import Connection, copy_rows
 from oco_warehouse.policy_engine.judging import Hit
+from oco_warehouse.policy_engine.subjects import Subject
 
 # Hits wait here until all policies were judged: a policy that fails midway tells nothing.
-_HITS: Final = "oco_policy_hits"
-_COLUMNS: Final = (
-    *("policy_id", "provider", "account_id", "resource_id", "name", "owner", "evidence"),
+# A subject is written once, however many policies it breaks.
+_SUBJECTS: Final = "oco_policy_subjects"
+_SUBJECT_COLUMNS: Final = (
+    *("number", "provider", "account_id", "resource_id", "name", "owner", "facts"),
 )
-_FLUSHED_AT: Final = 5000
+_HITS: Final = "oco_policy_hits"
+_HIT_COLUMNS: Final = ("policy_id", "number", "figures")
+_FLUSHED_AT: Final = 20_000
 _MAKE: Final = """
+    CREATE TEMPORARY TABLE oco_policy_subjects (
+        number integer NOT NULL, provider text NOT NULL, account_id text NOT NULL,
+        resource_id text NOT NULL, name text NOT NULL, owner text, facts jsonb NOT NULL
+    );
     CREATE TEMPORARY TABLE oco_policy_hits (
-        policy_id uuid NOT NULL, provider text NOT NULL, account_id text NOT NULL,
-        resource_id text NOT NULL, name text NOT NULL, owner text, evidence jsonb NOT NULL
+        policy_id uuid NOT NULL, number integer NOT NULL, figures jsonb NOT NULL
     )
 """
-_INDEX: Final = "CREATE INDEX ON oco_policy_hits (policy_id, resource_id)"
+_FINISH: Final = """
+    CREATE INDEX ON oco_policy_hits (policy_id);
+    CREATE UNIQUE INDEX ON oco_policy_subjects (number);
+    ANALYZE oco_policy_hits;
+    ANALYZE oco_policy_subjects
+"""
 _KNOWN: Final = """
     SELECT version, last_evaluated_at FROM oco.governance_policies WHERE id = %s FOR UPDATE
 """
 _MERGE: Final = """
-    WITH merged AS (
+    WITH hit AS MATERIALIZED (
+        SELECT DISTINCT ON (provider, account_id, resource_id)
+            provider, account_id, resource_id, name, owner, facts || figures AS evidence
+        FROM oco_policy_hits JOIN oco_policy_subjects USING (number)
+        WHERE policy_id = %(policy)s
+    ),
+    resolved AS (
+        UPDATE oco.policy_violations AS violation SET resolved_at = now()
+        WHERE violation.policy_id = %(policy)s AND violation.resolved_at IS NULL
+          AND NOT EXISTS (
+              SELECT 1 FROM hit
+              WHERE hit.resource_id = violation.resource_id
+                AND hit.provider = violation.provider AND hit.account_id = violation.account_id
+          )
+        RETURNING 1
+    ),
+    merged AS (
         INSERT INTO oco.policy_violations AS known (
             policy_id, provider, account_id, resource_id, description, severity, evidence, owner,
             exempt_until, exempt_reason
         )
-        SELECT DISTINCT ON (hit.provider, hit.account_id, hit.resource_id)
+        SELECT
             %(policy)s, hit.provider, hit.account_id, hit.resource_id,
             hit.name || %(suffix)s, %(severity)s, hit.evidence, coalesce(hit.owner, %(owner)s),
             earlier.exempt_until, earlier.exempt_reason
-        FROM oco_policy_hits AS hit
+        FROM hit
         LEFT JOIN LATERAL (
             SELECT exempt_until, exempt_reason FROM oco.policy_violations AS old
             WHERE old.policy_id = %(policy)s AND old.resource_id = hit.resource_id
@@ -46,7 +74,6 @@ _MERGE: Final = """
               AND old.exempt_until > now() AND old.resolved_at IS NOT NULL
             ORDER BY old.detected_at DESC LIMIT 1
         ) AS earlier ON true
-        WHERE hit.policy_id = %(policy)s
         ON CONFLICT (policy_id, provider, account_id, resource_id) WHERE resolved_at IS NULL
         DO UPDATE SET
             description = excluded.description, severity = excluded.severity,
@@ -54,16 +81,9 @@ _MERGE: Final = """
             last_seen_at = now()
         RETURNING xmax = 0 AS opened
     )
-    SELECT count(*) AS found, count(*) FILTER (WHERE opened) AS opened FROM merged
-"""
-_RESOLVE: Final = """
-    UPDATE oco.policy_violations AS violation SET resolved_at = now()
-    WHERE violation.policy_id = %(policy)s AND violation.resolved_at IS NULL
-      AND NOT EXISTS (
-          SELECT 1 FROM oco_policy_hits AS hit
-          WHERE hit.policy_id = %(policy)s AND hit.resource_id = violation.resource_id
-            AND hit.provider = violation.provider AND hit.account_id = violation.account_id
-      )
+    SELECT count(*) AS found, count(*) FILTER (WHERE opened) AS opened,
+           (SELECT count(*) FROM resolved) AS resolved
+    FROM merged
 """
 _TOLD: Final = """
     UPDATE oco.governance_policies
@@ -91,40 +111,50 @@ class Kept:
 
 
 class Staged:
-    """Hits of an evaluation in a temporary table of its connection."""
+    """Hits of an evaluation in temporary tables of its connection."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._waiting: list[tuple[object, ...]] = []
+        self._count = 0
+        self._numbers: dict[tuple[str, str, str], int] = {}
+        self._subjects: list[tuple[object, ...]] = []
+        self._hits: list[tuple[object, ...]] = []
         connection.execute(_MAKE)
 
     def take(self, policy_id: str, hits: Sequence[Hit]) -> None:
         """Add hits of a policy."""
-        self._waiting += (
-            (
-                UUID(policy_id),
-                hit.subject.provider,
-                hit.subject.account_id,
-                hit.subject.resource_id,
-                hit.subject.name,
-                hit.subject.owner,
-                Jsonb(hit.evidence),
-            )
+        policy = UUID(policy_id)
+        self._hits += (
+            (policy, self._number(hit.subject), _json(hit.figures) if hit.figures else "{}")
             for hit in hits
         )
-        if len(self._waiting) >= _FLUSHED_AT:
+        if len(self._hits) >= _FLUSHED_AT:
             self._flush()
 
     def finish(self) -> None:
         """No more hits come."""
         self._flush()
-        self._connection.execute(_INDEX)
-        self._connection.execute("ANALYZE oco_policy_hits")
+        self._connection.execute(_FINISH)
         self._connection.commit()
 
+    def _number(self, one: Subject) -> int:
+        key = (one.provider, one.account_id, one.resource_id)
+        number = self._numbers.get(key)
+        if number is None:
+            self._count += 1
+            number = self._numbers[key] = self._count
+            self._subjects.append((number, *key, one.name, one.owner, _json(one.facts)))
+        return number
+
     def _flush(self) -> None:
-        copy_rows(self._connection, _HITS, _COLUMNS, self._waiting)
-        self._waiting.clear()
+        copy_rows(self._connection, _SUBJECTS, _SUBJECT_COLUMNS, self._subjects)
+        copy_rows(self._connection, _HITS, _HIT_COLUMNS, self._hits)
+        for waiting in (self._subjects, self._hits, self._numbers):
+            waiting.clear()
+
+
+def _json(value: Mapping[str, object]) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def keep_violations(
@@ -153,11 +183,9 @@ def keep_violations(
             "severity": policy.severity,
             "owner": policy.owner,
         }
-        resolved = connection.execute(_RESOLVE, values).rowcount
-        merged = connection.execute(_MERGE, values).fetchone()
-        found, opened = (merged["found"], merged["opened"]) if merged else (0, 0)
-        connection.execute(_TOLD, [judged_at, found, policy.id])
-    return Kept(found, opened, resolved)
+        kept = Kept(**(connection.execute(_MERGE, values).fetchone() or {}))
+        connection.execute(_TOLD, [judged_at, kept.found, policy.id])
+    return kept
 
 
 def keep_error(

@@ -14,6 +14,10 @@ from oco_warehouse.times import read_time
 
 Document = Mapping[str, Any]
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*", re.ASCII)
+# As in SecurityGroups[].GroupId.
+_PROJECTED: Final = re.compile(
+    rf"(?P<list>{_PLAIN.pattern})\[\](?:\.(?P<of>{_PLAIN.pattern}))?", re.ASCII
+)
 _TRANSFORMS: Final[dict[str, Callable[[str], str]]] = {
     "noop": lambda key: key,
     "capitalize": str.capitalize,
@@ -108,12 +112,41 @@ def path_finder(path: str, *, literal: bool) -> Callable[[Document], Any]:
             return found
 
         return walk
+    projected = _PROJECTED.fullmatch(path)
+    if projected is not None:
+        return _projection(path, projected["list"], projected["of"], literal=literal)
     parsed = compile_path(path)
 
     def look(document: Document) -> Any:
         if literal and path in document:
             return document[path]
         return search(parsed, document)
+
+    return look
+
+
+def _projection(
+    path: str, of_list: str, of_item: str | None, *, literal: bool
+) -> Callable[[Document], Any]:
+    """JMESPath's flattening, with what a path finds in each item; what is null is left out."""
+    find_list = path_finder(of_list, literal=False)
+    find = None if of_item is None else path_finder(of_item, literal=False)
+
+    def look(document: Document) -> Any:
+        if literal and path in document:
+            return document[path]
+        items = find_list(document)
+        if not isinstance(items, list):
+            return None
+        flat: list[Any] = []
+        for item in items:
+            if isinstance(item, list):
+                flat += item
+            else:
+                flat.append(item)
+        if find is not None:
+            flat = [find(item) if isinstance(item, dict) else None for item in flat]
+        return [item for item in flat if item is not None]
 
     return look
 

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from fnmatch import fnmatchcase
+from ipaddress import IPv4Address
 from typing import Any, Final
 
 from oco_warehouse.errors import PolicyRunError
-from oco_warehouse.policy_engine.addresses import is_address_in_network, read_address
+from oco_warehouse.policy_engine.addresses import is_address_in_network, network_test, read_address
 from oco_warehouse.policy_engine.ages import age_select
 from oco_warehouse.policy_engine.batch import Batch
 from oco_warehouse.policy_engine.columns import finder
@@ -142,9 +143,20 @@ def _against_constant(one: ValueFilter) -> Select:
         wanted = Version(wanted)
     elif is_address:
         wanted = read_address(wanted)
+    membership = network_test(one.op, wanted) if is_address else None
 
     def select(batch: Batch, rows: Sequence[int]) -> list[int]:
         cells = batch.converted(one.key, kind, blank_is_empty=blank).at(rows)
+        if membership is not None:
+            return [
+                row
+                for row in rows
+                if (
+                    membership(cells[row])
+                    if type(cells[row]) is IPv4Address
+                    else _address_test(test, cells[row], wanted)
+                )
+            ]
         if is_address:
             return [row for row in rows if _address_test(test, cells[row], wanted)]
         return [row for row in rows if test(cells[row], wanted)]

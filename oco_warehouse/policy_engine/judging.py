@@ -3,11 +3,13 @@
 A policy that fails is left out from there on, and its error is told; the others go on.
 """
 
+import gc
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from oco_warehouse.database import Connection
 from oco_warehouse.errors import PolicyRunError
@@ -19,7 +21,7 @@ from oco_warehouse.policy_engine.compiling import Compiled, compile_filters
 from oco_warehouse.policy_engine.cost_groups import cost_groups
 from oco_warehouse.policy_engine.llm_groups import llm_groups
 from oco_warehouse.policy_engine.recovery_points import recovery_points
-from oco_warehouse.policy_engine.resource_figures import ResourceCosts
+from oco_warehouse.policy_engine.resource_figures import Sums
 from oco_warehouse.policy_engine.subjects import Chunk, Subject
 from oco_warehouse.policy_rules import Rules, grammar
 from oco_warehouse.policy_rules.filters import Measure, measures_of, needs_whole_groups
@@ -29,10 +31,10 @@ _OF_RESOURCES: Final = (grammar.ANY_RESOURCE, grammar.BILLED_RESOURCE)
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A subject that breaks a policy, and the figures that say so."""
+    """A subject that breaks a policy, and the figures of money that say so."""
 
     subject: Subject
-    evidence: dict[str, Any]
+    figures: dict[str, str | None]
 
 
 Take = Callable[[str, list[Hit]], None]
@@ -62,9 +64,12 @@ class _Pass:
                 for judge in alive:
                     self._ask(judge, chunk)
         except PolicyRunError as error:  # their subjects cannot be read
-            self.errors.update(
-                (judge.key, str(error)) for judge in judges if judge.key not in self.errors
-            )
+            self.fail(judges, str(error))
+
+    def fail(self, judges: Sequence[_Judge], error: str) -> None:
+        """Ask policies nothing more."""
+        for judge in judges:
+            self.errors.setdefault(judge.key, error)
 
     def _ask(self, judge: _Judge, chunk: Chunk) -> None:
         try:
@@ -94,21 +99,40 @@ def judge_policies(
     """
     judges = [_judge(key, rules) for key, rules in policies]
     judging = _Pass(take)
-    costs = ResourceCosts(
+    with _no_collection():
+        _judge_all(connection, judging, judges, now)
+    return judging.errors
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Documents have no cycles; to look for some among so many takes half of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _judge_all(
+    connection: Connection, judging: _Pass, judges: Sequence[_Judge], now: datetime
+) -> None:
+    sums = Sums(
         connection,
         {m for one in judges if one.rules.scope in _OF_RESOURCES for m in one.measures},
     )
-    _judge_inventory(connection, judging, judges, costs, now)
+    _judge_inventory(connection, judging, judges, sums, now)
     billed = defaultdict(list)
     for one in judges:
         if one.rules.scope == grammar.BILLED_RESOURCE:
             billed[one.rules.days].append(one)
     for days, group in billed.items():
-        judging.run(group, inventory.billed_resources(connection, days, costs, now))
+        judging.run(group, inventory.billed_resources(connection, days, sums, now))
     for one in judges:
         if one.rules.scope not in _OF_RESOURCES:
             judging.run([one], _few(connection, one, now))
-    return judging.errors
 
 
 def _judge(key: str, rules: Rules) -> _Judge:
@@ -119,7 +143,7 @@ def _judge_inventory(
     connection: Connection,
     judging: _Pass,
     judges: Sequence[_Judge],
-    costs: ResourceCosts,
+    sums: Sums,
     now: datetime,
 ) -> None:
     of_inventory = [one for one in judges if one.rules.scope == grammar.ANY_RESOURCE]
@@ -131,13 +155,18 @@ def _judge_inventory(
             for one in of_inventory
             if kind in one.rules.resources or grammar.ANY_RESOURCE in one.rules.resources
         ]
-        for whole in (False, True):
-            group = [one for one in about if needs_whole_groups(one.rules.filters) is whole]
-            if group:
-                judging.run(
-                    group,
-                    inventory.resources(connection, kind, costs, now, whole_groups=whole),
-                )
+        whole = [one for one in about if needs_whole_groups(one.rules.filters)]
+        largest = inventory.largest_group(connection, kind) if whole else 0
+        if largest > inventory.LARGEST_GROUP:
+            judging.fail(
+                whole,
+                f"{kind}: an account and region has {largest} resources; resource_count and reduce "
+                f"judge at most {inventory.LARGEST_GROUP} together",
+            )
+            about, whole = [one for one in about if one not in whole], []
+        if about:
+            chunks = inventory.resources(connection, kind, sums, now, whole_groups=bool(whole))
+            judging.run(about, chunks)
 
 
 def _few(connection: Connection, judge: _Judge, now: datetime) -> Iterator[Chunk]:
@@ -154,11 +183,11 @@ def _few(connection: Connection, judge: _Judge, now: datetime) -> Iterator[Chunk
 
 
 def _hit(judge: _Judge, chunk: Chunk, row: int) -> Hit:
-    evidence = dict(chunk.subjects[row].facts)
+    figures: dict[str, str | None] = {}
     for measure in judge.measures:
         found = chunk.batch.measured(measure, [row])[row]
-        evidence[f"{measure.name}_last_{measure.days}d"] = None if found is None else plain(found)
-    return Hit(chunk.subjects[row], evidence)
+        figures[f"{measure.name}_last_{measure.days}d"] = None if found is None else plain(found)
+    return Hit(chunk.subjects[row], figures)
 
 
 def _culprit(judge: _Judge, chunk: Chunk) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 from psycopg import sql
 
@@ -39,16 +39,12 @@ _METRIC: Final = """
     GROUP BY asked.place,
         floor(extract(epoch FROM metric.interval_start - %(start)s) / %(period)s)
 """
-_COSTS: Final = """
-    SELECT asked.place, cost.*
-    FROM unnest(%(providers)s::text[], %(accounts)s::text[], %(ids)s::text[], %(places)s::int[])
-        AS asked (provider, account_id, resource_id, place)
-    JOIN oco_policy_costs AS cost USING (provider, account_id, resource_id)
-"""
 
 
-class ResourceCosts:
-    """Sums of each resource's effective cost, kept in a temporary table while policies are judged.
+class Sums:
+    """What is known of all resources at once, while policies are judged.
+
+    Sums of each resource's effective cost are kept in a temporary table.
 
     Charges are read once, whatever the number of policies and resources.
     """
@@ -57,19 +53,39 @@ class ResourceCosts:
         self._connection = connection
         self.windows: Sequence[Window] = windows_of(measures)
         self._known: bool | None = None
+        self._metrics_end: tuple[datetime | None] | None = None
 
-    def sums(self, subjects: Sequence[Subject]) -> Mapping[int, dict[Window, Decimal]] | None:
-        """Sums by place of the subject; None when no cost is known at all."""
-        if self._known is None:
+    def newest_metric_end(self) -> datetime | None:
+        """Where the newest interval of any metric ends; read once."""
+        if self._metrics_end is None:
+            row = self._connection.execute(_NEWEST_METRIC).fetchone()
+            self._metrics_end = (row["ends"] if row else None,)
+        return self._metrics_end[0]
+
+    def joined(self, resources: LiteralString) -> tuple[sql.Composed, bool]:
+        """A query of resources with the sums as columns w0, w1, …, and whether costs are known.
+
+        Where none are, the query stays as it is.
+        """
+        if self.windows and self._known is None:
             self._known = self._make()
         if not self._known:
-            return None
-        with readable(self._connection, "costs of resources"):
-            rows = self._connection.execute(_COSTS, _asked(subjects)).fetchall()
-        return {
-            row["place"]: {window: row[f"w{n}"] for n, window in enumerate(self.windows)}
-            for row in rows
-        }
+            return sql.Composed([sql.SQL(resources)]), False
+        columns = (
+            sql.SQL("coalesce(cost.{name}, 0) AS {name}").format(name=sql.Identifier(f"w{place}"))
+            for place in range(len(self.windows))
+        )
+        statement = "SELECT resource.*, {columns} FROM ({resources}) AS resource LEFT JOIN {costs} "
+        joined = sql.SQL(statement + "AS cost USING (provider, account_id, resource_id)").format(
+            columns=sql.SQL(", ").join(columns),
+            resources=sql.SQL(resources),
+            costs=sql.Identifier(_COST_TABLE),
+        )
+        return joined, True
+
+    def of_row(self, row: Mapping[str, Any]) -> dict[Window, Decimal]:
+        """The sums of a row of such a query."""
+        return {window: row[f"w{place}"] for place, window in enumerate(self.windows)}
 
     def _make(self) -> bool:
         with readable(self._connection, "costs of resources"):
@@ -90,7 +106,6 @@ class ResourceCosts:
                 ),
                 {"last": last},
             )
-            self._connection.execute(f"CREATE INDEX ON {_COST_TABLE} (resource_id)")
             self._connection.execute(f"ANALYZE {_COST_TABLE}")
         return True
 
@@ -99,22 +114,23 @@ class ResourceFigures:
     """Figures of the resources of one batch."""
 
     def __init__(
-        self, connection: Connection, costs: ResourceCosts, subjects: Sequence[Subject]
+        self,
+        connection: Connection,
+        sums: Sums,
+        subjects: Sequence[Subject],
+        costs: Sequence[Mapping[Window, Decimal]] | None,
     ) -> None:
         self._connection = connection
-        self._costs = costs
+        self._source = sums
         self._subjects = subjects
+        self._costs = costs
         self._metrics: dict[tuple[Any, ...], dict[int, list[float]]] = {}
-        self._sums: Mapping[int, dict[Window, Decimal]] | None = None
-        self._asked = False
 
     def measure(self, measure: Measure, rows: Sequence[int]) -> Mapping[int, Decimal | None]:
         """Cost or its change; a resource that no charge names costs 0."""
-        if not self._asked:
-            self._sums, self._asked = self._costs.sums(self._subjects), True
-        if self._sums is None:
+        if self._costs is None:
             return {}
-        return {row: of_cost(measure, self._sums.get(row, {})) for row in rows}
+        return {row: of_cost(measure, self._costs[row]) for row in rows}
 
     def metric(self, metrics: Metrics, rows: Sequence[int]) -> Mapping[int, Sequence[float]]:
         """One figure for each period that has intervals."""
@@ -129,15 +145,14 @@ class ResourceFigures:
 
     def _read(self, metrics: Metrics, rows: Sequence[int]) -> list[tuple[int, float]]:
         with readable(self._connection, f"metric {metrics.metric}"):
-            newest = self._connection.execute(_NEWEST_METRIC).fetchone()
-            end: datetime | None = newest["ends"] if newest else None
+            end = self._source.newest_metric_end()
             if end is None:
                 return []
             statement = sql.SQL(_METRIC).format(statistic=sql.SQL(_STATISTICS[metrics.statistic]))
             found = self._connection.execute(
                 statement,
                 {
-                    **_asked([self._subjects[row] for row in rows], rows),
+                    **_asked(self._subjects, rows),
                     "metric": metrics.metric,
                     "start": end - timedelta(seconds=metrics.seconds),
                     "end": end,
@@ -147,10 +162,11 @@ class ResourceFigures:
         return [(row["place"], float(row["figure"])) for row in found if row["figure"] is not None]
 
 
-def _asked(subjects: Sequence[Subject], places: Sequence[int] | None = None) -> dict[str, Any]:
+def _asked(subjects: Sequence[Subject], rows: Sequence[int]) -> dict[str, Any]:
+    asked = [subjects[row] for row in rows]
     return {
-        "providers": [one.provider for one in subjects],
-        "accounts": [one.account_id for one in subjects],
-        "ids": [one.resource_id for one in subjects],
-        "places": list(range(len(subjects))) if places is None else list(places),
+        "providers": [one.provider for one in asked],
+        "accounts": [one.account_id for one in asked],
+        "ids": [one.resource_id for one in asked],
+        "places": list(rows),
     }
