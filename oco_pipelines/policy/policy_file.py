@@ -21,11 +21,11 @@ import yaml
 from oco_pipelines.policy.policy import Policy
 from oco_warehouse.errors import InvalidFileError, InvalidInputError, InvalidRuleError
 from oco_warehouse.policy_rules import parse_rules
+from oco_warehouse.policy_rules.actions import check_actions
 from oco_warehouse.policy_rules.reading import shown
 
 MAX_BYTES: Final = 2 * 1024 * 1024
 MOST_POLICIES: Final = 1000
-MOST_ACTIONS: Final = 50
 SEVERITIES: Final = ("info", "warning", "critical")
 MAX_NAME: Final = 200
 DEFAULT_TYPE: Final = "custodian"
@@ -135,7 +135,7 @@ def read_policy(entry: object) -> Policy:
     rules = {name: entry[name] for name in _RULES if name in entry}
     parse_rules(rules)
     _refuse_variables(rules["filters"], "filters")
-    actions = _actions(entry.get("actions", []))
+    actions = check_actions(entry.get("actions", []))
     notes = [
         f"{key}: has no meaning here: {_NO_MEANING[key]}" for key in _NO_MEANING if key in entry
     ]
@@ -198,16 +198,6 @@ def _texts(value: Any, where: str) -> Iterator[tuple[str, str]]:
     elif isinstance(value, list):
         for place, one in enumerate(value):
             yield from _texts(one, f"{where}[{place}]")
-
-
-def _actions(stated: Any) -> list[Any]:
-    if not isinstance(stated, list) or len(stated) > MOST_ACTIONS:
-        raise InvalidRuleError("actions", f"must be a list of at most {MOST_ACTIONS}")
-    for place, one in enumerate(stated):
-        kind = one.get("type") if isinstance(one, Mapping) else one
-        if not isinstance(kind, str) or not kind:
-            raise InvalidRuleError(f"actions[{place}]", "must be a name or an object with a type")
-    return stated
 
 
 def _description(entry: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Read-only lists: calls, recommendations, violations, backups, prices. One statement each."""
+"""Read-only lists: calls, recommendations, backups, prices. One statement each."""
 
 import json
 from dataclasses import dataclass
@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from litestar import get
 from litestar.datastructures import State
-from litestar.params import FromQuery
 
 from oco_proxy.api.pagination import (
     DEFAULT_LIMIT,
@@ -40,17 +39,6 @@ FROM oco.optimization_recommendations
 WHERE ($1::timestamptz IS NULL OR (created_at, id::text) < ($1, $2))
   AND ($4::text IS NULL OR status = $4)
 ORDER BY created_at DESC, id::text DESC
-LIMIT $3
-"""
-_VIOLATIONS_SQL: Final = """
-SELECT v.id::text AS id, v.policy_id::text AS policy_id, p.name AS policy_name, v.provider,
-       v.account_id, v.resource_id, v.description, v.severity, v.owner, v.exempt_until,
-       v.detected_at, v.last_seen_at, v.resolved_at
-FROM oco.policy_violations v
-JOIN oco.governance_policies p ON p.id = v.policy_id
-WHERE ($1::timestamptz IS NULL OR (v.detected_at, v.id::text) < ($1, $2))
-  AND ($4::boolean IS NULL OR (v.resolved_at IS NULL) = $4)
-ORDER BY v.detected_at DESC, v.id::text DESC
 LIMIT $3
 """
 _BACKUPS_SQL: Final = """
@@ -97,7 +85,6 @@ class _List:
 
 _REQUESTS: Final = _List(_REQUESTS_SQL, "timestamp")
 _RECOMMENDATIONS: Final = _List(_RECOMMENDATIONS_SQL, "created_at")
-_VIOLATIONS: Final = _List(_VIOLATIONS_SQL, "detected_at")
 _BACKUPS: Final = _List(_BACKUPS_SQL, "first_seen_at")
 _MODELS: Final = _List(_MODELS_SQL, "updated_at", "key")
 
@@ -139,17 +126,6 @@ async def list_recommendations(
 ) -> Page:
     """Recommendations of the optimizer, newest first."""
     return await _RECOMMENDATIONS.page(state, cursor, limit, status)
-
-
-@get("/violations", guards=[viewer], summary="What breaks a policy", tags=["costs"])
-async def list_violations(
-    state: State,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
-    open: FromQuery[bool | None] = None,  # noqa: A002
-) -> Page:
-    """Violations of governance policies, newest first."""
-    return await _VIOLATIONS.page(state, cursor, limit, open)
 
 
 @get("/backups", guards=[viewer], summary="Recovery points", tags=["resilience"])

@@ -105,3 +105,70 @@ def open_violations(warehouse: Warehouse) -> list[dict[str, Any]]:
         "JOIN oco.governance_policies AS policy ON policy.id = violation.policy_id "
         "WHERE resolved_at IS NULL ORDER BY policy.name, resource_id"
     )
+
+
+def metric(warehouse: Warehouse, resource_id: str, name: str, figure: float) -> None:
+    """A week of daily intervals of a machine, all alike."""
+    warehouse.execute(
+        "INSERT INTO oco.resource_metrics (provider, account_id, resource_id, metric, "
+        "interval_start, interval_seconds, average, maximum, sample_count, source) "
+        "SELECT 'aws', '111', %(id)s, %(name)s, %(day)s::date - n, 86400, %(figure)s, %(figure)s, "
+        "24, 'test' FROM generate_series(0, 6) AS n",
+        {"id": resource_id, "name": name, "day": LAST, "figure": figure},
+    )
+
+
+def cost_cells(warehouse: Warehouse, *cells: tuple[str, str, str | None, str, int]) -> None:
+    """(account, service, team, USD, days ago) as the marts' daily cells have them."""
+    warehouse.execute("CREATE SCHEMA IF NOT EXISTS intermediate")
+    warehouse.execute(
+        "CREATE TABLE IF NOT EXISTS intermediate.int_cloud_cost_cells (usage_date date, "
+        "provider text, service text, account_id text, region text, charge_category text, "
+        "tags jsonb, team text, effective_cost_usd numeric)"
+    )
+    charge(warehouse, "1")  # so that a newest day is known
+    for account, service, team, usd, days_ago in cells:
+        warehouse.execute(
+            "INSERT INTO intermediate.int_cloud_cost_cells "
+            "VALUES (%s, 'aws', %s, %s, 'eu-west-1', 'Usage', %s, %s, %s)",
+            [
+                LAST - timedelta(days=days_ago),
+                service,
+                account,
+                Jsonb({} if team is None else {"team": team}),
+                team,
+                usd,
+            ],
+        )
+
+
+def llm_usage(warehouse: Warehouse, *rows: tuple[str, str, str, int, int]) -> None:
+    """(agent, provider, model, calls, calls without a price) of the newest day."""
+    warehouse.execute("CREATE SCHEMA IF NOT EXISTS marts")
+    warehouse.execute(
+        "CREATE TABLE IF NOT EXISTS marts.fct_llm_usage_daily (usage_date date, provider text, "
+        "model text, org_id text, team_id text, agent_id text, user_id text, requests bigint, "
+        "unpriced_requests bigint, cost_usd numeric)"
+    )
+    for agent, provider, model, calls, unpriced in rows:
+        warehouse.execute(
+            "INSERT INTO marts.fct_llm_usage_daily "
+            "VALUES (%s, %s, %s, 'o', 't', %s, 'u', %s, %s, 1.25)",
+            [LAST, provider, model, agent, calls, unpriced],
+        )
+
+
+def dr_policy(warehouse: Warehouse, namespace: str, *, hours_old: float) -> None:
+    """A DR policy with an RPO of a day, and a usable recovery point of that age."""
+    warehouse.execute(
+        "INSERT INTO oco.dr_policies (name, cluster, namespaces, schedule_cron, rpo_target, "
+        "rto_target, created_at) VALUES (%(name)s, 'prod', ARRAY[%(name)s], '0 * * * *', '1 day', "
+        "'1 hour', now() - interval '9 days')",
+        {"name": namespace},
+    )
+    warehouse.execute(
+        "INSERT INTO oco.backup_records (cluster, backup_name, phase, namespaces, usable, started_at) "
+        "VALUES ('prod', %(name)s, 'Completed', ARRAY[%(name)s], true, "
+        "now() - %(hours)s * interval '1 hour')",
+        {"name": namespace, "hours": hours_old},
+    )
