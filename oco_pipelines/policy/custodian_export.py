@@ -19,6 +19,7 @@ from oco_warehouse.resource_types import RESOURCE_TYPES
 # Kinds that Cloud Custodian has no resource for.
 _OURS: Final = ("azure.snapshot", "k8s.deployment")
 _MARK: Final = "oco-policy"
+_CLOUDWATCH: Final = frozenset(name for name, ours in grammar.METRICS.items() if name != ours)
 _OUR_DOCUMENT: Final = ("oco.", "oco")
 
 
@@ -62,17 +63,14 @@ def _refuse(one: Filter, where: str) -> None:
         reason = f"it knows no money, and so no {one.measure.name}"
     elif isinstance(one, ModelAllowList):
         reason = "it knows no use of models"
-    elif isinstance(one, Metrics) and one.metric not in _CLOUDWATCH:
-        reason = f"CloudWatch has no metric {one.metric}"
+    elif isinstance(one, Metrics) and one.name not in _CLOUDWATCH:
+        reason = f"CloudWatch has no metric {one.name}"
     elif isinstance(one, Age) and one.dates == "facts":
         reason = "it has no filter age for this kind"
     elif isinstance(one, ValueFilter) and one.key.path.startswith(_OUR_DOCUMENT):
         reason = f"{one.key.path} is our own; use the provider's member"
     if reason is not None:
         raise InvalidInputError(f"{where}: has no equivalent in Cloud Custodian: {reason}")
-
-
-_CLOUDWATCH: Final = frozenset(metric for name, metric in grammar.METRICS.items() if name != metric)
 
 
 def _mark(resource: str, name: str) -> dict[str, Any]:

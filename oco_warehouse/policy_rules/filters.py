@@ -113,6 +113,7 @@ class Metrics:
     """Compares a metric of each period of a window; all of them must hold.
 
     Attributes:
+        name: as the rule says it.
         metric: name in `oco.resource_metrics`.
         statistic: Average, Maximum or Sum.
         seconds: the window.
@@ -120,6 +121,7 @@ class Metrics:
         missing: the figure of a resource without any interval; None matches none of those.
     """
 
+    name: str
     metric: str
     statistic: Literal["Average", "Maximum", "Sum"]
     seconds: int

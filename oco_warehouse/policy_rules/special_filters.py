@@ -119,6 +119,7 @@ def read_metrics(entry: Mapping[str, Any], where: str) -> Metrics:
     if "missing-value" in entry:
         missing = reading.number(entry, "missing-value", where, **limits)
     return Metrics(
+        name=name,
         metric=metric,
         statistic=cast("Literal['Average', 'Maximum', 'Sum']", statistic),
         seconds=seconds,

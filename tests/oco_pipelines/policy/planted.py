@@ -167,8 +167,8 @@ def dr_policy(warehouse: Warehouse, namespace: str, *, hours_old: float) -> None
         {"name": namespace},
     )
     warehouse.execute(
-        "INSERT INTO oco.backup_records (cluster, backup_name, phase, namespaces, usable, started_at) "
-        "VALUES ('prod', %(name)s, 'Completed', ARRAY[%(name)s], true, "
+        "INSERT INTO oco.backup_records (cluster, backup_name, phase, namespaces, usable, "
+        "started_at) VALUES ('prod', %(name)s, 'Completed', ARRAY[%(name)s], true, "
         "now() - %(hours)s * interval '1 hour')",
         {"name": namespace, "hours": hours_old},
     )
