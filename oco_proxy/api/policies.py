@@ -190,7 +190,7 @@ class GovernancePolicyController(Controller):
         """Nothing is written."""
         check_shown(data.shown)
         parse_rules(data.rules)
-        return await try_rules(state.services.settings.warehouse_url(), data.rules, data.shown)
+        return await try_rules(state.services, data.rules, data.shown)
 
 
 def _encoded(values: dict[str, Any]) -> dict[str, Any]:

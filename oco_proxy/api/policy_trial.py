@@ -7,21 +7,23 @@ from typing import Any, Final
 import msgspec
 
 from oco_proxy.middleware.problems import ProblemError
+from oco_proxy.services import Services
 
 TRIAL_SECONDS: Final = 120
 _MODULE: Final = "oco_warehouse.policy_engine.dry_run"
-# One at a time: each takes a core and, for an inventory of a million, half a gigabyte.
-_one_at_a_time: Final = asyncio.Semaphore(1)
 
 
-async def try_rules(url: str, rules: Any, shown: int) -> dict[str, Any]:
+async def try_rules(services: Services, rules: Any, shown: int) -> dict[str, Any]:
     """What rules would hit: `found`, `by_account` and the first `hits`.
+
+    One at a time: each takes a core.
 
     Raises:
         ProblemError: 409 when they cannot be judged, 503 when that takes too long.
     """
+    url = services.settings.warehouse_url()
     asked = msgspec.json.encode({"url": url, "rules": rules, "shown": shown})
-    async with _one_at_a_time:
+    async with services.trials:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
