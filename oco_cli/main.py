@@ -53,6 +53,15 @@ _GROUPS: Final[dict[str, tuple[str, dict[str, tuple[str, str, str]]]]] = {
             "check": ("oco_cli.allocations", "check", "Show what rules would move in a month"),
         },
     ),
+    "policies": (
+        "Rules that spend, resources and models are held to",
+        {
+            "list": ("oco_cli.policies", "list_policies", "List policies and what breaks them"),
+            "import": ("oco_cli.policies", "import_policies", "Write Cloud Custodian's policies"),
+            "check": ("oco_cli.policies", "check", "Show what policies would hit; writes nothing"),
+            "export": ("oco_cli.policies", "export", "Print a policy for Cloud Custodian"),
+        },
+    ),
     "invoices": (
         "Invoices to hold the bills against",
         {

@@ -17,11 +17,13 @@ from oco_proxy.api.channels import ChannelController
 from oco_proxy.api.costs import daily_costs
 from oco_proxy.api.document import document_problems
 from oco_proxy.api.fields import AmountSchema
+from oco_proxy.api.policies import GovernancePolicyController
 from oco_proxy.api.rate_limits import RateLimitController
 from oco_proxy.api.recommendations import RecommendationController
 from oco_proxy.api.routing import RoutingPolicyController
 from oco_proxy.api.routing_models import RoutingController
 from oco_proxy.api.tokens import TokenController
+from oco_proxy.api.violations import ViolationController
 from oco_proxy.middleware.auth import TokenAuthentication
 from oco_proxy.middleware.logs import configure_logs
 from oco_proxy.middleware.problems import to_problem
@@ -76,10 +78,11 @@ def create_app(settings: Settings | None = None) -> Litestar:
             lists.list_requests,
             lists.list_models,
             RecommendationController,
-            lists.list_violations,
             lists.list_backups,
             daily_costs,
             ChannelController,
+            GovernancePolicyController,
+            ViolationController,
             *insights.ROUTES,
             *prices.ROUTES,
         ],

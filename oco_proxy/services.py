@@ -51,6 +51,7 @@ class Services:
     upstream: Upstream
     metrics: Metrics
     lookout: Lookout
+    trials: asyncio.Semaphore
 
 
 @asynccontextmanager
@@ -87,6 +88,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             upstream=upstream,
             metrics=Metrics(),
             lookout=Lookout(),
+            trials=asyncio.Semaphore(1),
         )
         await _prepare(services)
         loops = [

@@ -8,8 +8,10 @@ OpenCloudOpsError
 ├── EmbeddedServerError     the PostgreSQL or Redis of our own did not start or stop
 ├── PortOccupiedError       another process listens where we should
 ├── InvalidInputError       what a user or a file gave is wrong; nothing was written
-│   └── InvalidFileError        the same, naming the file
-│       └── EmptyFileError          it has a header and no rows
+│   ├── InvalidFileError        the same, naming the file
+│   │   └── EmptyFileError          it has a header and no rows
+│   └── InvalidRuleError        a policy's rule is not of the grammar; `where` is the path in it
+├── PolicyRunError          a policy cannot be judged on the resources that there are
 ├── NotFoundError           a named thing does not exist
 ├── ConflictError           the thing exists already or changed meanwhile
 └── UpstreamError           another system (provider, cluster, object store) failed
@@ -56,6 +58,22 @@ class InvalidFileError(InvalidInputError):
 
 class EmptyFileError(InvalidFileError):
     """A file has a header and no rows: as one of several it is no mistake."""
+
+
+class InvalidRuleError(InvalidInputError):
+    """A policy's rule is outside the grammar.
+
+    Attributes:
+        where: the path of what is wrong inside the JSON, as in `filters[2].or[0].op`.
+    """
+
+    def __init__(self, where: str, said: str) -> None:
+        super().__init__(f"{where}: {said}")
+        self.where = where
+
+
+class PolicyRunError(OpenCloudOpsError):
+    """A policy cannot be judged on the resources that there are; others still can."""
 
 
 class NotFoundError(OpenCloudOpsError):

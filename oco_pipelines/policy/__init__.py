@@ -1,5 +1,6 @@
-"""What must not be: governance policies over resources and their cost, and who breaks them.
+"""Rules that spend, resources, models and recovery points are held to, and what breaks them.
 
-Belongs here: the grammar of rules, the policies that ship, and the life of a violation. Does not
-belong here: advice on saving (`optimizer`) or acting on a resource.
+Belongs here: policies as people write them in files, one evaluation after the other, and the life
+of a violation. Does not belong here: the grammar (`oco_warehouse.policy_rules`), what a filter
+means (`oco_warehouse.policy_engine`), or how to save money (`optimizer`).
 """

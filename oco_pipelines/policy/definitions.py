@@ -1,4 +1,4 @@
-"""Assets governance_policies and policy_violations."""
+"""Assets governance_policies and policy_violations, and the check that every policy was judged."""
 
 import time
 from typing import Final
@@ -11,12 +11,13 @@ from dagster import (
     asset,
 )
 
+from oco_pipelines.problem_check import problem_check
 from oco_pipelines.resources import WarehouseResource
-from oco_warehouse.errors import InvalidInputError
+from oco_warehouse.database import Warehouse
 from oco_warehouse.settings import Settings
 
 GROUP: Final = "policy"
-DEFAULT_DAYS: Final = 30
+_SHOWN: Final = 200
 
 
 @asset(
@@ -29,11 +30,12 @@ def governance_policies(warehouse: WarehouseResource) -> MaterializeResult[None]
 
     To be rid of a shipped policy, disable it.
     """
-    from oco_pipelines.policy.store import read_policies, seed_policies
+    from oco_pipelines.policy.policy_store import read_policies, seed_policies
+    from oco_pipelines.policy.starter import starter_policies
 
     started = time.monotonic()
     house = warehouse.open()
-    seeded = seed_policies(house)
+    seeded = seed_policies(house, starter_policies())
     policies = read_policies(house)
     return MaterializeResult(
         metadata={
@@ -48,48 +50,50 @@ def governance_policies(warehouse: WarehouseResource) -> MaterializeResult[None]
 @asset(
     group_name=GROUP,
     kinds={"python", "postgres"},
-    deps=["governance_policies", "focus_cost_and_usage", "optimization_recommendations"],
+    deps=[governance_policies, "resources", "int_cloud_cost_cells", "fct_llm_usage_daily"],
     automation_condition=AutomationCondition.eager(),
 )
 def policy_violations(
     context: AssetExecutionContext, warehouse: WarehouseResource
 ) -> MaterializeResult[None]:
-    """What breaks a policy, since when, and what it costs. Resolves itself when it is mended."""
-    from oco_pipelines.policy import store
-    from oco_pipelines.policy.rules import compile_rule
+    """What breaks a policy, since when, and whose it is. It resolves itself when it is mended."""
+    from oco_pipelines.policy.evaluation import evaluate_policies
 
     started = time.monotonic()
-    house = warehouse.open()
-    last_day = store.newest_cost_day(house)
-    found = opened = resolved = 0
-    unreadable: list[str] = []
-    for policy in store.read_policies(house):
-        days, broken_by = DEFAULT_DAYS, []
-        if policy.enabled and last_day is not None:
-            try:
-                rule = compile_rule(policy.rules)
-            except InvalidInputError as error:
-                # Its open violations stay: an unreadable rule says nothing about them.
-                unreadable.append(f"{policy.name}: {error}")
-                context.log.warning("policy %s cannot be read: %s", policy.name, error)
-                continue
-            days = rule.days or DEFAULT_DAYS
-            resources = store.read_billed_resources(house, last_day, days)
-            broken_by = [resource for resource in resources if rule.holds(resource)]
-        kept = store.keep_violations(house, policy, broken_by, days)
-        found, opened, resolved = found + kept.found, opened + kept.opened, resolved + kept.resolved
+    done = evaluate_policies(warehouse.open())
+    for name, error in done.failed.items():
+        context.log.error("policy %s failed: %s", name, error)
     return MaterializeResult(
         metadata={
-            "rows": found,
-            "opened": opened,
-            "resolved": resolved,
-            "unreadable_policies": unreadable,
-            "window": f"to {last_day}" if last_day else "no costs yet",
+            "rows": done.found,
+            "policies": done.judged,
+            "opened": done.opened,
+            "resolved": done.resolved,
+            "failed_policies": [f"{name}: {error[:_SHOWN]}" for name, error in done.failed.items()],
+            "overtaken_policies": done.overtaken,
+            "window": "what the warehouse holds now",
             "seconds": time.monotonic() - started,
         }
     )
 
 
+def failing_policies(warehouse: Warehouse) -> list[str]:
+    """Enabled policies whose last evaluation failed, a line each."""
+    rows = warehouse.query("""
+        SELECT name, last_error FROM oco.governance_policies
+        WHERE enabled AND last_error IS NOT NULL ORDER BY name
+    """)
+    return [f"{row['name']}: {row['last_error']}" for row in rows]
+
+
 def build(settings: Settings) -> Definitions:  # noqa: ARG001 - every domain is built alike
     """Definitions of the domain."""
-    return Definitions(assets=[governance_policies, policy_violations])
+    every_policy_is_judged = problem_check(
+        "policy_violations",
+        "every_policy_is_judged",
+        "No enabled policy failed when it was last evaluated.",
+        failing_policies,
+    )
+    return Definitions(
+        assets=[governance_policies, policy_violations], asset_checks=[every_policy_is_judged]
+    )

@@ -1,4 +1,4 @@
-"""Read-only lists: calls, violations, backups, prices. One statement each."""
+"""Read-only lists: calls, backups, prices. One statement each."""
 
 import json
 from dataclasses import dataclass
@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from litestar import get
 from litestar.datastructures import State
-from litestar.params import FromQuery
 
 from oco_proxy.api.pagination import (
     DEFAULT_LIMIT,
@@ -32,17 +31,6 @@ WHERE ($1::timestamptz IS NULL OR ("timestamp", id) < ($1, $2))
 ORDER BY "timestamp" DESC, id DESC
 LIMIT $3
 """  # noqa: S608 - column names are constants
-_VIOLATIONS_SQL: Final = """
-SELECT v.id::text AS id, v.policy_id::text AS policy_id, p.name AS policy_name, v.provider,
-       v.account_id, v.resource_id, v.description, v.severity, v.owner, v.exempt_until,
-       v.detected_at, v.last_seen_at, v.resolved_at
-FROM oco.policy_violations v
-JOIN oco.governance_policies p ON p.id = v.policy_id
-WHERE ($1::timestamptz IS NULL OR (v.detected_at, v.id::text) < ($1, $2))
-  AND ($4::boolean IS NULL OR (v.resolved_at IS NULL) = $4)
-ORDER BY v.detected_at DESC, v.id::text DESC
-LIMIT $3
-"""
 _BACKUPS_SQL: Final = """
 SELECT id::text AS id, cluster, backup_name, policy_id::text AS policy_id, due_at, phase,
        namespaces, storage_location, items_total, items_backed_up, errors, warnings, failure_reason,
@@ -86,7 +74,6 @@ class _List:
 
 
 _REQUESTS: Final = _List(_REQUESTS_SQL, "timestamp")
-_VIOLATIONS: Final = _List(_VIOLATIONS_SQL, "detected_at")
 _BACKUPS: Final = _List(_BACKUPS_SQL, "first_seen_at")
 _MODELS: Final = _List(_MODELS_SQL, "updated_at", "key")
 
@@ -122,15 +109,6 @@ async def list_models(
     return page
 
 
-@get("/violations", guards=[viewer], summary="What breaks a policy", tags=["costs"])
-async def list_violations(
-    state: State,
-    limit: Limit = DEFAULT_LIMIT,
-    cursor: Cursor = None,
-    open: FromQuery[bool | None] = None,  # noqa: A002
-) -> Page:
-    """Violations of governance policies, newest first."""
-    return await _VIOLATIONS.page(state, cursor, limit, open)
 
 
 @get("/backups", guards=[viewer], summary="Recovery points", tags=["resilience"])

@@ -49,7 +49,8 @@ INSERT INTO oco.backup_records (cluster, backup_name, phase) VALUES ('c', 'b', '
 INSERT INTO oco.optimization_recommendations (provider, resource_id, resource_type,
     recommendation_type, title, description, estimated_monthly_savings, confidence)
     VALUES ('aws', 'i-1', 'vm', 'idle_instance', 'idle', 'It does nothing', 1.5, 0.9);
-INSERT INTO oco.governance_policies (name, policy_type, rules) VALUES ('p', 'tagging', '{}');
+INSERT INTO oco.governance_policies (name, policy_type, rules) VALUES ('p', 'tagging',
+    '{"resource": "ec2", "filters": [{"tag:owner": "absent"}]}');
 INSERT INTO oco.policy_violations (policy_id, resource_id, provider, description, severity)
     SELECT id, 'i-1', 'aws', 'It has no owner', 'warning' FROM oco.governance_policies;
 """
@@ -72,7 +73,15 @@ def fill(gateway: Any, headers: dict[str, str]) -> None:
         client.put("/rate-limits", json=limit).raise_for_status()
         hook = {"name": "n", "kind": "webhook", "target": "https://example.com"}
         client.post("/channels", json=hook).raise_for_status()
-        for path in ("insights", "alerts", "reports", "backups", "recommendations", "violations"):
+        for path in (
+            "insights",
+            "alerts",
+            "reports",
+            "backups",
+            "recommendations",
+            "policies",
+            "violations",
+        ):
             assert client.get(f"/{path}").json()["items"], path
 
 

@@ -1,0 +1,205 @@
+"""The life of violations: one open row for each policy and resource, until it is mended."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from oco_pipelines.policy.policy_store import StoredPolicy
+from oco_warehouse.database import Connection, copy_rows
+from oco_warehouse.policy_engine.judging import Hit
+from oco_warehouse.policy_engine.subjects import Subject
+
+# Hits wait here until all policies were judged: a policy that fails midway tells nothing.
+# A subject is written once, however many policies it breaks.
+_SUBJECTS: Final = "oco_policy_subjects"
+_SUBJECT_COLUMNS: Final = (
+    *("number", "provider", "account_id", "resource_id", "name", "owner", "facts"),
+)
+_HITS: Final = "oco_policy_hits"
+_HIT_COLUMNS: Final = ("policy_id", "number", "figures")
+_FLUSHED_AT: Final = 20_000
+_MAKE: Final = """
+    CREATE TEMPORARY TABLE oco_policy_subjects (
+        number integer NOT NULL, provider text NOT NULL, account_id text NOT NULL,
+        resource_id text NOT NULL, name text NOT NULL, owner text, facts jsonb NOT NULL
+    );
+    CREATE TEMPORARY TABLE oco_policy_hits (
+        policy_id uuid NOT NULL, number integer NOT NULL, figures jsonb NOT NULL
+    )
+"""
+_FINISH: Final = """
+    CREATE INDEX ON oco_policy_hits (policy_id);
+    CREATE UNIQUE INDEX ON oco_policy_subjects (number);
+    ANALYZE oco_policy_hits;
+    ANALYZE oco_policy_subjects
+"""
+_KNOWN: Final = """
+    SELECT version, last_evaluated_at FROM oco.governance_policies WHERE id = %s FOR UPDATE
+"""
+_MERGE: Final = """
+    WITH hit AS MATERIALIZED (
+        SELECT DISTINCT ON (provider, account_id, resource_id)
+            provider, account_id, resource_id, name, owner, facts || figures AS evidence
+        FROM oco_policy_hits JOIN oco_policy_subjects USING (number)
+        WHERE policy_id = %(policy)s
+    ),
+    resolved AS (
+        UPDATE oco.policy_violations AS violation SET resolved_at = now()
+        WHERE violation.policy_id = %(policy)s AND violation.resolved_at IS NULL
+          AND NOT EXISTS (
+              SELECT 1 FROM hit
+              WHERE hit.resource_id = violation.resource_id
+                AND hit.provider = violation.provider AND hit.account_id = violation.account_id
+          )
+        RETURNING 1
+    ),
+    merged AS (
+        INSERT INTO oco.policy_violations AS known (
+            policy_id, provider, account_id, resource_id, description, severity, evidence, owner,
+            exempt_until, exempt_reason
+        )
+        SELECT
+            %(policy)s, hit.provider, hit.account_id, hit.resource_id,
+            hit.name || %(suffix)s, %(severity)s, hit.evidence, coalesce(hit.owner, %(owner)s),
+            earlier.exempt_until, earlier.exempt_reason
+        FROM hit
+        LEFT JOIN LATERAL (
+            SELECT exempt_until, exempt_reason FROM oco.policy_violations AS old
+            WHERE old.policy_id = %(policy)s AND old.resource_id = hit.resource_id
+              AND old.provider = hit.provider AND old.account_id = hit.account_id
+              AND old.exempt_until > now() AND old.resolved_at IS NOT NULL
+            ORDER BY old.detected_at DESC LIMIT 1
+        ) AS earlier ON true
+        ON CONFLICT (policy_id, provider, account_id, resource_id) WHERE resolved_at IS NULL
+        DO UPDATE SET
+            description = excluded.description, severity = excluded.severity,
+            evidence = excluded.evidence, owner = coalesce(known.owner, excluded.owner),
+            last_seen_at = now()
+        RETURNING xmax = 0 AS opened
+    )
+    SELECT count(*) AS found, count(*) FILTER (WHERE opened) AS opened,
+           (SELECT count(*) FROM resolved) AS resolved
+    FROM merged
+"""
+_TOLD: Final = """
+    UPDATE oco.governance_policies
+    SET last_evaluated_at = %s, last_error = NULL, last_found = %s WHERE id = %s
+"""
+_FAILED: Final = """
+    UPDATE oco.governance_policies SET last_evaluated_at = %(at)s, last_error = %(error)s
+    WHERE id = %(id)s AND version = %(version)s
+      AND (last_evaluated_at IS NULL OR last_evaluated_at <= %(at)s)
+"""
+_RESOLVE_DISABLED: Final = """
+    UPDATE oco.policy_violations AS violation SET resolved_at = now()
+    FROM oco.governance_policies AS policy
+    WHERE violation.policy_id = policy.id AND NOT policy.enabled AND violation.resolved_at IS NULL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What an evaluation changed in the violations of a policy."""
+
+    found: int
+    opened: int
+    resolved: int
+
+
+class Staged:
+    """Hits of an evaluation in temporary tables of its connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._count = 0
+        self._numbers: dict[tuple[str, str, str], int] = {}
+        self._subjects: list[tuple[object, ...]] = []
+        self._hits: list[tuple[object, ...]] = []
+        connection.execute(_MAKE)
+
+    def take(self, policy_id: str, hits: Sequence[Hit]) -> None:
+        """Add hits of a policy."""
+        policy = UUID(policy_id)
+        self._hits += (
+            (policy, self._number(hit.subject), _json(hit.figures) if hit.figures else "{}")
+            for hit in hits
+        )
+        if len(self._hits) >= _FLUSHED_AT:
+            self._flush()
+
+    def finish(self) -> None:
+        """No more hits come."""
+        self._flush()
+        self._connection.execute(_FINISH)
+        self._connection.commit()
+
+    def _number(self, one: Subject) -> int:
+        key = (one.provider, one.account_id, one.resource_id)
+        number = self._numbers.get(key)
+        if number is None:
+            self._count += 1
+            number = self._numbers[key] = self._count
+            self._subjects.append((number, *key, one.name, one.owner, _json(one.facts)))
+        return number
+
+    def _flush(self) -> None:
+        copy_rows(self._connection, _SUBJECTS, _SUBJECT_COLUMNS, self._subjects)
+        copy_rows(self._connection, _HITS, _HIT_COLUMNS, self._hits)
+        for waiting in (self._subjects, self._hits, self._numbers):
+            waiting.clear()
+
+
+def _json(value: Mapping[str, object]) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def keep_violations(
+    connection: Connection, policy: StoredPolicy, judged_at: datetime
+) -> Kept | None:
+    """Open what is new, touch what is still so, resolve what was mended; in one transaction.
+
+    Args:
+        connection: the one that the hits were staged on, outside a transaction.
+        policy: as it was when it was judged.
+        judged_at: when the evaluation began.
+
+    Returns:
+        None when it must not tell: the policy was changed or removed meanwhile, or an evaluation
+        that began later has told already.
+    """
+    with connection.transaction():
+        known = connection.execute(_KNOWN, [policy.id]).fetchone()
+        if known is None or known["version"] != policy.version:
+            return None
+        if known["last_evaluated_at"] is not None and known["last_evaluated_at"] > judged_at:
+            return None
+        values = {
+            "policy": policy.id,
+            "suffix": f" breaks {policy.name}: {policy.description}",
+            "severity": policy.severity,
+            "owner": policy.owner,
+        }
+        kept = Kept(**(connection.execute(_MERGE, values).fetchone() or {}))
+        connection.execute(_TOLD, [judged_at, kept.found, policy.id])
+    return kept
+
+
+def keep_error(
+    connection: Connection, policy: StoredPolicy, judged_at: datetime, error: str
+) -> None:
+    """Say on the policy's row why it could not be judged; its violations stay as they are."""
+    with connection.transaction():
+        connection.execute(
+            _FAILED,
+            {"at": judged_at, "error": error, "id": policy.id, "version": policy.version},
+        )
+
+
+def resolve_disabled(connection: Connection) -> int:
+    """End the violations of policies that are disabled; returns how many."""
+    with connection.transaction():
+        return connection.execute(_RESOLVE_DISABLED).rowcount

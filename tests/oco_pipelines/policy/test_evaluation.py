@@ -1,0 +1,178 @@
+"""Policies are judged on a real warehouse: violations open, stay, resolve and come back."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from oco_pipelines.policy.definitions import failing_policies
+from oco_pipelines.policy.evaluation import evaluate_policies
+from oco_warehouse.database import Warehouse
+from tests.oco_pipelines.policy import planted
+
+STOPPED = {"State": {"Name": "stopped"}, "Tags": [{"Key": "owner", "Value": "kim"}]}
+RULES = {"resource": "ec2", "filters": [{"State.Name": "stopped"}]}
+
+
+@pytest.fixture
+def house(warehouse: Warehouse) -> Warehouse:
+    """One policy and one resource that breaks it."""
+    planted.policy(warehouse, "stopped", RULES, description="Nothing is left stopped.")
+    planted.resource(warehouse, "i-1", attributes=STOPPED, tags={"owner": "kim"})
+    planted.resource(warehouse, "i-2", attributes={"State": {"Name": "running"}})
+    return warehouse
+
+
+def mend(warehouse: Warehouse) -> None:
+    warehouse.execute("UPDATE oco.resources SET attributes = '{}' WHERE resource_id = 'i-1'")
+
+
+def break_again(warehouse: Warehouse) -> None:
+    warehouse.execute(
+        """UPDATE oco.resources SET attributes = '{"State": {"Name": "stopped"}}'
+        WHERE resource_id = 'i-1'"""
+    )
+
+
+def test_what_breaks_a_policy_is_one_violation_from_the_first_run_to_its_end(
+    house: Warehouse,
+) -> None:
+    first = evaluate_policies(house)
+    assert (first.judged, first.found, first.opened, first.resolved) == (1, 1, 1, 0)
+    again = evaluate_policies(house)
+    assert (again.found, again.opened, again.resolved) == (1, 0, 0)
+    (violation,) = planted.open_violations(house)
+    assert (violation["provider"], violation["account_id"]) == ("aws", "111")
+    assert violation["resource_id"] == "i-1"
+    assert violation["owner"] == "kim"
+    assert violation["description"] == "i-1 breaks stopped: Nothing is left stopped."
+    assert violation["evidence"]["region"] == "eu-west-1"
+    mend(house)
+    assert evaluate_policies(house).resolved == 1
+    assert planted.open_violations(house) == []
+
+
+def test_what_breaks_again_is_a_new_row(house: Warehouse) -> None:
+    evaluate_policies(house)
+    mend(house)
+    evaluate_policies(house)
+    break_again(house)
+    assert evaluate_policies(house).opened == 1
+    rows = house.query("SELECT resolved_at IS NULL AS open FROM oco.policy_violations")
+    assert sorted(row["open"] for row in rows) == [False, True]
+
+
+def test_an_exemption_outlives_the_violation_and_ends_by_itself(house: Warehouse) -> None:
+    evaluate_policies(house)
+    house.execute(
+        "UPDATE oco.policy_violations "
+        "SET exempt_until = now() + interval '1 day', exempt_reason = 'a migration'"
+    )
+    mend(house)
+    evaluate_policies(house)
+    break_again(house)
+    evaluate_policies(house)
+    (back,) = planted.open_violations(house)
+    assert back["exempt_reason"] == "a migration"
+    assert back["exempt_until"] > datetime.now(UTC)
+
+
+def test_two_evaluations_at_once_leave_one_row(house: Warehouse) -> None:
+    for number in range(50):
+        planted.resource(house, f"i-more-{number}", attributes=STOPPED)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: evaluate_policies(house), range(4)))
+    assert len(planted.open_violations(house)) == 51
+    assert house.query("SELECT count(*) AS n FROM oco.policy_violations")[0]["n"] == 51
+
+
+def test_an_evaluation_that_began_earlier_does_not_overrule_a_later_one(house: Warehouse) -> None:
+    evaluate_policies(house)
+    mend(house)
+    late = evaluate_policies(house, datetime.now(UTC) - timedelta(hours=1))
+    assert late.overtaken == ["stopped"]
+    assert len(planted.open_violations(house)) == 1
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ({"resource": "ec2", "filters": [{"type": "flow-logs"}]}, "filters[0].type"),
+        (
+            {"resource": "ec2", "filters": [{"type": "value", "key": "length(a)", "value": 1}]},
+            "aws 111 i-1: JMESPathTypeError",
+        ),
+        ({"resource": "oco.cost", "filters": ["cost_last_7d > 1"]}, ""),
+        (
+            {
+                "resource": "ec2",
+                "filters": [{"type": "list-item", "key": "State", "attrs": [{"a": 1}]}],
+            },
+            "State is no list",
+        ),
+    ],
+)
+def test_a_policy_that_fails_fails_alone_and_visibly(
+    house: Warehouse, rules: dict[str, object], said: str
+) -> None:
+    planted.charge(house, "5", resource_id="i-1")
+    planted.policy(house, "broken", rules)
+    done = evaluate_policies(house)
+    assert [*done.failed] == ["broken"]
+    assert [row["policy"] for row in planted.open_violations(house)] == ["stopped"]
+    (row,) = house.query(
+        "SELECT last_error, last_evaluated_at FROM oco.governance_policies WHERE name = 'broken'"
+    )
+    assert said in row["last_error"]
+    assert row["last_evaluated_at"] is not None
+    assert failing_policies(house) == [f"broken: {row['last_error']}"]
+
+
+def test_a_failing_policy_keeps_its_violations(house: Warehouse) -> None:
+    evaluate_policies(house)
+    house.execute("""UPDATE oco.governance_policies SET rules = '{"resource": "ec2"}'""")
+    evaluate_policies(house)
+    assert len(planted.open_violations(house)) == 1
+
+
+def test_violations_of_a_disabled_policy_end(house: Warehouse) -> None:
+    evaluate_policies(house)
+    house.execute("UPDATE oco.governance_policies SET enabled = false")
+    assert evaluate_policies(house).resolved == 1
+
+
+def test_the_evaluation_of_a_policy_is_no_change_of_it(house: Warehouse) -> None:
+    before = house.query("SELECT updated_at, version FROM oco.governance_policies")
+    evaluate_policies(house)
+    assert house.query("SELECT updated_at, version FROM oco.governance_policies") == before
+
+
+def test_cost_of_a_resource_is_what_was_billed_in_the_window(house: Warehouse) -> None:
+    for days_ago, usd in ((0, "1.50"), (29, "2.25"), (30, "100")):
+        planted.charge(house, usd, days_ago=days_ago, resource_id="i-1")
+    rules = {"resource": "ec2", "filters": ["cost_last_30d >= 3.75", "cost_last_30d <= 3.75"]}
+    planted.policy(house, "costs", rules)
+    evaluate_policies(house)
+    costs, _ = planted.open_violations(house)
+    assert (costs["policy"], costs["resource_id"]) == ("costs", "i-1")
+    assert costs["evidence"]["cost_last_30d"] == "3.75"
+
+
+def test_without_any_bill_no_cost_is_below_a_limit(house: Warehouse) -> None:
+    planted.policy(house, "cheap", {"resource": "ec2", "filters": ["cost_last_30d < 1"]})
+    evaluate_policies(house)
+    assert [row["policy"] for row in planted.open_violations(house)] == ["stopped"]
+
+
+def test_resources_are_counted_by_account_and_region(house: Warehouse) -> None:
+    planted.resource(house, "i-3", region="us-east-1")
+    rules = {
+        "resource": "ec2",
+        "filters": [{"type": "value", "value_type": "resource_count", "op": "ge", "value": 2}],
+    }
+    planted.policy(house, "crowd", rules)
+    evaluate_policies(house)
+    crowd = [
+        row["resource_id"] for row in planted.open_violations(house) if row["policy"] == "crowd"
+    ]
+    assert crowd == ["i-1", "i-2"]
