@@ -109,8 +109,6 @@ async def list_models(
     return page
 
 
-
-
 @get("/backups", guards=[viewer], summary="Recovery points", tags=["resilience"])
 async def list_backups(
     state: State, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None, cluster: Filter = None
