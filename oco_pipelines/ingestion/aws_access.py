@@ -77,9 +77,25 @@ def make_client(
     Raises:
         ConfigurationError: when there are no credentials.
     """
+    return client_of(open_session(account, access, environment), access, service, requests)
+
+
+def open_session(
+    account: Account, access: AwsAccess, environment: Mapping[str, str] = os.environ
+) -> Any:
+    """A botocore session that many clients share: making one reads what AWS' services look like.
+
+    Raises:
+        ConfigurationError: when there are no credentials.
+    """
     session = _session(account, access, environment)
-    if access.role_arn is not None:
-        session = _assumed(session, access)
+    return session if access.role_arn is None else _assumed(session, access)
+
+
+def client_of(
+    session: Any, access: AwsAccess, service: str, requests: Requests | None = None
+) -> Any:
+    """A client of a service in the region of `access`; `requests` counts what it sends."""
     client = session.create_client(service, **_client_options(access, service))
     if requests is not None:
 
