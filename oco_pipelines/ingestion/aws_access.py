@@ -117,6 +117,7 @@ def aws_failures(where: str) -> Iterator[None]:
         UpstreamUnavailable: when it does not answer.
     """
     from botocore import exceptions
+    from botocore.parsers import ResponseParserError
 
     try:
         yield
@@ -133,7 +134,11 @@ def aws_failures(where: str) -> Iterator[None]:
         ) from None
     except exceptions.ParamValidationError:
         raise InvalidInputError(f"{where}: the options of the account cannot be sent") from None
-    except (exceptions.BotoCoreError, exceptions.HTTPClientError, OSError) as error:
+    except (
+        *(exceptions.BotoCoreError, exceptions.HTTPClientError, OSError),
+        # What stands between AWS and us answered, as a proxy does: this is no BotoCoreError.
+        ResponseParserError,
+    ) as error:
         raise UpstreamUnavailable(
             f"{where}: AWS does not answer ({type(error).__name__})"
         ) from None

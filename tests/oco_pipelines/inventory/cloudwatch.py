@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from moto.cloudwatch.responses import CloudWatchResponse
@@ -56,6 +56,11 @@ class CloudWatch:
         self.series[region, namespace, name, frozenset(dimensions.items())].update(intervals)
 
     def answer(self, region: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        # moto reads them without their zone.
+        request = {
+            name: value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
+            for name, value in request.items()
+        }
         self.requests.append({"region": region, **request})
         assert len(request["MetricDataQueries"]) <= 500
         points = [
