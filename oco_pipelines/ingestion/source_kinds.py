@@ -26,6 +26,7 @@ _PROVIDERS: Final = {
 }
 _INVENTORIES: Final = {
     "aws": "oco_pipelines.inventory.aws_kinds",
+    "azure": "oco_pipelines.inventory.azure_kinds",
 }
 INVENTORY: Final = "inventory"
 

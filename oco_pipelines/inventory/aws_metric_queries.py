@@ -2,19 +2,17 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import polars as pl
 
-from oco_pipelines.inventory.aws_metrics import DAY, Part, Series
+from oco_pipelines.inventory.aws_metrics import Part, Series
 from oco_pipelines.inventory.metric_store import METRIC_SCHEMA
+from oco_pipelines.inventory.windows import Window
 
 # So many GetMetricData takes in one request.
 QUERIES_A_REQUEST: Final = 500
-# What is read again, because CloudWatch may still add to it.
-_AGAIN: Final = {DAY: timedelta(days=2)}
-_HOURS_AGAIN: Final = timedelta(hours=3)
 _OF_ONE: Final = ("maximum", "minimum", "p99")
 _STATISTICS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "gauge": (
@@ -26,14 +24,6 @@ _STATISTICS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "flow": (("average", "Average"), ("samples", "SampleCount")),
     "free": (("average", "Average"), ("minimum", "Minimum"), ("samples", "SampleCount")),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """What is read of a series: aware times on whole intervals, the end exclusive."""
-
-    start: datetime
-    end: datetime
 
 
 @dataclass(slots=True)
@@ -56,30 +46,6 @@ class Request:
     def read_until(self) -> dict[str, datetime]:
         """{resource: exclusive end of what is read of it}."""
         return {one.resource_id: self.window.end for one in self.series}
-
-
-def window_of(
-    interval_seconds: int, read_until: datetime | None, now: datetime, days: int
-) -> Window | None:
-    """What is to be read of a series now; None when no interval ended since it was read.
-
-    Args:
-        interval_seconds: of the series.
-        read_until: exclusive end of what was read before.
-        now: aware.
-        days: how far back is looked at most.
-    """
-    length = timedelta(seconds=interval_seconds)
-    epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    end = now.astimezone(UTC) - (now.astimezone(UTC) - epoch) % length
-    first = end - timedelta(days=days)
-    if read_until is None:
-        return Window(first, end)
-    if read_until >= end:
-        return None
-    again = read_until - _AGAIN.get(interval_seconds, _HOURS_AGAIN)
-    start = again - (again - epoch) % length
-    return Window(max(start, first), end)
 
 
 def requests_of(

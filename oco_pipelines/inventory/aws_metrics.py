@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from oco_pipelines.inventory.found import FoundResource
+from oco_pipelines.inventory.windows import DAY, HOUR
 
 # gauge: what the metric says. sum: how much there was in an interval. rate: the sum of its parts a
 # second. flow: the mean of its parts, which are a second's already. free: what is left of `total`.
 Shape = Literal["gauge", "sum", "rate", "flow", "free"]
-HOUR: Final = 3_600
-DAY: Final = 86_400
 _GIB: Final = 1024**3
 # Storage classes of S3 as CloudWatch spells them.
 STORED: Final[Mapping[str, str]] = {

@@ -1,9 +1,8 @@
 """The options of an account of kind inventory of AWS. Pure."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from oco_pipelines.ingestion.accounts import Account
 from oco_pipelines.ingestion.aws_options import (
@@ -12,6 +11,7 @@ from oco_pipelines.ingestion.aws_options import (
     parse_access,
     refuse_unknown_options,
 )
+from oco_pipelines.inventory.options import count_option
 from oco_warehouse.errors import InvalidInputError
 
 OPTIONS: Final = (*ACCESS_OPTIONS, "regions", "kinds", "metrics", "metric_days", "metric_requests")
@@ -86,20 +86,6 @@ def parse_inventory(account: Account) -> AwsInventoryOptions:
         count_option(where, options, "metric_days", METRIC_DAYS, _MOST_DAYS),
         count_option(where, options, "metric_requests", METRIC_REQUESTS, _MOST_REQUESTS),
     )
-
-
-def count_option(where: str, options: Mapping[str, Any], name: str, default: int, most: int) -> int:
-    """A whole number from 1 to `most`.
-
-    Raises:
-        InvalidInputError: when it is something else.
-    """
-    value: object = options.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise InvalidInputError(
-            f"{where}.{name} must be a whole number from 1 to {most}, like {default}"
-        )
-    return value
 
 
 def _texts(value: object) -> bool:

@@ -9,6 +9,10 @@ from typing import Any, Final, Literal
 Status = Literal["complete", "lacking", "denied", "failed"]
 # The name under which the metrics of an account stand among its listings.
 METRICS: Final = "metrics"
+# And what a cloud itself recommends.
+ADVICE: Final = "recommendations"
+# Where that stands among the attributes of a resource, in a namespace of ours.
+RECOMMENDATIONS: Final = "oco:recommendations"
 
 
 @dataclass(frozen=True, slots=True)
