@@ -27,6 +27,8 @@ _PROVIDERS: Final = {
 _INVENTORIES: Final = {
     "aws": "oco_pipelines.inventory.aws_kinds",
     "azure": "oco_pipelines.inventory.azure_kinds",
+    "gcp": "oco_pipelines.inventory.gcp_kinds",
+    "kubernetes": "oco_pipelines.inventory.k8s_kinds",
 }
 INVENTORY: Final = "inventory"
 

@@ -8,7 +8,7 @@ from oco_pipelines.inventory.found import METRICS, FoundResource, Listing, Statu
 from oco_pipelines.inventory.missing_permission import MissingPermission
 from oco_pipelines.inventory.store import Written, tell_listing, write_listing
 from oco_warehouse.database import Warehouse
-from oco_warehouse.errors import InvalidInputError, UpstreamError
+from oco_warehouse.errors import InvalidInputError, NotFoundError, UpstreamError
 
 Say = Callable[[str], object]
 
@@ -82,7 +82,7 @@ def list_kind(
     except UpstreamError as error:
         status, problem = "failed", str(error)
         collected.transient = collected.transient or error
-    except InvalidInputError as error:
+    except (InvalidInputError, NotFoundError) as error:
         status, problem = "failed", str(error)
     else:
         permissions = lacking()

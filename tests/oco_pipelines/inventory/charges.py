@@ -15,6 +15,7 @@ def load_charge(
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     day = today - timedelta(days=1)
     month = day.replace(day=1)
+    after = (month + timedelta(days=32)).replace(day=1)
     path = folder / "bill.csv"
     path.write_bytes(
         as_csv(
@@ -23,7 +24,7 @@ def load_charge(
                 ChargePeriodStart=f"{day:%Y-%m-%dT00:00:00Z}",
                 ChargePeriodEnd=f"{today:%Y-%m-%dT00:00:00Z}",
                 BillingPeriodStart=f"{month:%Y-%m-%dT00:00:00Z}",
-                BillingPeriodEnd=f"{(month + timedelta(days=32)).replace(day=1):%Y-%m-%dT00:00:00Z}",
+                BillingPeriodEnd=f"{after:%Y-%m-%dT00:00:00Z}",
             )
         )
     )  # fmt: skip
