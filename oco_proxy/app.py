@@ -18,6 +18,7 @@ from oco_proxy.api.costs import daily_costs
 from oco_proxy.api.document import document_problems
 from oco_proxy.api.fields import AmountSchema
 from oco_proxy.api.rate_limits import RateLimitController
+from oco_proxy.api.recommendations import RecommendationController
 from oco_proxy.api.routing import RoutingPolicyController
 from oco_proxy.api.routing_models import RoutingController
 from oco_proxy.api.tokens import TokenController
@@ -74,7 +75,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             TokenController,
             lists.list_requests,
             lists.list_models,
-            lists.list_recommendations,
+            RecommendationController,
             lists.list_violations,
             lists.list_backups,
             daily_costs,

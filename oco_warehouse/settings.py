@@ -300,6 +300,14 @@ class Settings(BaseModel):
         description="Smallest excess of a day in USD that is told as a cost anomaly",
     )
 
+    # Recommendations
+    optimizer_thresholds_file: Path | None = Field(
+        None,
+        alias="OCO_OPTIMIZER_THRESHOLDS",
+        description="YAML file of thresholds of the optimizer's rules, where they differ from "
+        "the defaults",
+    )
+
     # Alerts
     smtp_host: str = Field(
         "", alias="OCO_SMTP_HOST", description="SMTP server of e-mail alerts; unset sends none"

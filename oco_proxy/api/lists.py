@@ -1,4 +1,4 @@
-"""Read-only lists: calls, recommendations, violations, backups, prices. One statement each."""
+"""Read-only lists: calls, violations, backups, prices. One statement each."""
 
 import json
 from dataclasses import dataclass
@@ -32,16 +32,6 @@ WHERE ($1::timestamptz IS NULL OR ("timestamp", id) < ($1, $2))
 ORDER BY "timestamp" DESC, id DESC
 LIMIT $3
 """  # noqa: S608 - column names are constants
-_RECOMMENDATIONS_SQL: Final = """
-SELECT id::text AS id, provider, account_id, resource_id, resource_type, recommendation_type, title,
-       description, estimated_monthly_savings, confidence, status, status_reason, created_at,
-       last_seen_at, resolved_at
-FROM oco.optimization_recommendations
-WHERE ($1::timestamptz IS NULL OR (created_at, id::text) < ($1, $2))
-  AND ($4::text IS NULL OR status = $4)
-ORDER BY created_at DESC, id::text DESC
-LIMIT $3
-"""
 _VIOLATIONS_SQL: Final = """
 SELECT v.id::text AS id, v.policy_id::text AS policy_id, p.name AS policy_name, v.provider,
        v.account_id, v.resource_id, v.description, v.severity, v.owner, v.exempt_until,
@@ -96,7 +86,6 @@ class _List:
 
 
 _REQUESTS: Final = _List(_REQUESTS_SQL, "timestamp")
-_RECOMMENDATIONS: Final = _List(_RECOMMENDATIONS_SQL, "created_at")
 _VIOLATIONS: Final = _List(_VIOLATIONS_SQL, "detected_at")
 _BACKUPS: Final = _List(_BACKUPS_SQL, "first_seen_at")
 _MODELS: Final = _List(_MODELS_SQL, "updated_at", "key")
@@ -131,14 +120,6 @@ async def list_models(
         for name in JSON_COLUMNS:
             item[name] = json.loads(item[name], parse_int=str, parse_float=str)
     return page
-
-
-@get("/recommendations", guards=[viewer], summary="What could be saved", tags=["costs"])
-async def list_recommendations(
-    state: State, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None, status: Filter = None
-) -> Page:
-    """Recommendations of the optimizer, newest first."""
-    return await _RECOMMENDATIONS.page(state, cursor, limit, status)
 
 
 @get("/violations", guards=[viewer], summary="What breaks a policy", tags=["costs"])
