@@ -102,7 +102,8 @@ def client_of(
         def count(**_: object) -> None:
             requests.sent += 1
 
-        client.meta.events.register(f"before-send.{service}", count)
+        # Of this client alone; some services have other names in the names of events.
+        client.meta.events.register("before-send", count)
     return client
 
 

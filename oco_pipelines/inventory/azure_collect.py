@@ -71,7 +71,11 @@ def collect(
     options = parse_inventory(account)
     azure = azure or Azure(account, options)
     done = AzureCollected(Collected(account.name, "azure"))
-    visible = azure.visible(options.subscriptions)
+    try:
+        visible = azure.visible(options.subscriptions)
+    except MissingPermission:
+        # Told of every kind below: there may be advice and metrics all the same.
+        visible = frozenset()
     moment = now or datetime.now(UTC)
     for subscription in options.subscriptions:
         advice = _advice(warehouse, azure, subscription, done, say)

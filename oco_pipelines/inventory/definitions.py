@@ -28,8 +28,16 @@ RESOURCES: Final = "resources"
 NO_SOURCE: Final = "no account of kind inventory is configured: see docs/inventory.md"
 
 
-def resources_asset(from_sample: bool, accounts: Sequence[AssetKey]) -> AssetsDefinition:
-    """The asset over the inventories of all accounts; from the sample where costs are, too."""
+def resources_asset(
+    from_sample: bool, accounts: Sequence[AssetKey], names: Sequence[str]
+) -> AssetsDefinition:
+    """The asset over the inventories of all accounts; from the sample where costs are, too.
+
+    Args:
+        from_sample: whether the sample stands in.
+        accounts: assets of the accounts.
+        names: of the accounts.
+    """
 
     @asset(
         name=RESOURCES,
@@ -43,8 +51,11 @@ def resources_asset(from_sample: bool, accounts: Sequence[AssetKey]) -> AssetsDe
     )
     def resources(warehouse: WarehouseResource) -> MaterializeResult[None]:
         """What exists in the clouds and how busy it is: the evidence of rules and policies."""
+        from oco_pipelines.inventory.store import forget_other_sources
+
         started = time.monotonic()
         house = warehouse.open()
+        forget_other_sources(house, names)
         if from_sample:
             from oco_pipelines.inventory.sample_inventory import write_sample
 
@@ -79,9 +90,8 @@ def build(settings: Settings) -> Definitions:
     Raises:
         InvalidInputError: when the file of accounts is wrong; one line.
     """
-    accounts = source_kinds.definitions(
-        [one for one in load_accounts(settings) if one.kind == source_kinds.INVENTORY], settings
-    )
+    wanted = [one for one in load_accounts(settings) if one.kind == source_kinds.INVENTORY]
+    accounts = source_kinds.definitions(wanted, settings)
     keys = [
         key
         for part in accounts
@@ -90,7 +100,7 @@ def build(settings: Settings) -> Definitions:
         for key in sorted(made.keys)
     ]
     whole = Definitions(
-        assets=[resources_asset(uses_sample(settings), keys)],
+        assets=[resources_asset(uses_sample(settings), keys, [one.name for one in wanted])],
         asset_checks=[
             problem_check(
                 RESOURCES,

@@ -138,6 +138,13 @@ def forget_other_listings(
     )
 
 
+def forget_other_sources(warehouse: Warehouse, sources: Iterable[str]) -> int:
+    """Forget how listings of accounts ended that are no longer configured; returns how many."""
+    return warehouse.execute(
+        "DELETE FROM oco.inventory_listings WHERE NOT (source = ANY (%s))", [list(sources)]
+    )
+
+
 def write_resources(warehouse: Warehouse, found: Sequence[FoundResource]) -> int:
     """Write resources of no listing, as the sample's; none ends. Returns how many."""
     with warehouse.transaction() as connection:

@@ -89,20 +89,24 @@ def test_a_run_says_what_it_listed_what_it_asked_and_what_that_cost(
 
 
 def test_what_cannot_be_listed_fails_a_check_and_not_the_run(
-    tmp_path: Path, warehouse_url: str, warehouse: Warehouse
+    tmp_path: Path, aws_endpoint: str, warehouse_url: str, warehouse: Warehouse
 ) -> None:
-    with warehouse.transaction() as connection:
-        connection.execute(
+    for source in ("main", "no-longer-configured"):
+        warehouse.execute(
             "INSERT INTO oco.inventory_listings (source, provider, account_id, region, "
-            "resource_type, status, permission, problem) VALUES ('main', 'aws', '1', 'eu-west-1', "
-            "'aws.ebs', 'denied', 'ec2:DescribeVolumes', 'access is denied')"
+            "resource_type, status, permission, problem) VALUES (%s, 'aws', '1', 'eu-west-1', "
+            "'aws.ebs', 'denied', 'ec2:DescribeVolumes', 'access is denied')",
+            [source],
         )
-    settings = load_settings({"OCO_HOME": str(tmp_path)})
-    result = run(built(settings, warehouse_url), AssetSelection.all())
+    settings = settings_of(tmp_path, aws_endpoint)
+    result = run(built(settings, warehouse_url), AssetSelection.assets("resources"))
     assert result.success
     failed = [one for one in result.get_asset_check_evaluations() if not one.passed]
     assert [one.check_name for one in failed] == ["no_permission_missing"]
-    assert "ec2:DescribeVolumes is missing for aws.ebs" in str(failed[0].description)
+    assert failed[0].description == (
+        "account main: ec2:DescribeVolumes is missing for aws.ebs in eu-west-1: "
+        "see `oco sources check main`"
+    )
 
 
 def test_credentials_that_are_wrong_fail_the_account_at_once(

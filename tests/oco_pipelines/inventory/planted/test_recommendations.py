@@ -1,4 +1,4 @@
-"""From a cloud's own APIs to advice: every planted waste is found, and nothing else, to the cent."""
+"""From a cloud's own APIs to advice: every planted waste is found, to the cent, and nothing else."""
 
 from decimal import Decimal
 from typing import Any
