@@ -102,6 +102,8 @@ def _machine(profile: str, size: str = "m5.large") -> Callable[[random.Random, i
         "oversized": {"rightsize_instance": cents((rate - RATES["m5.xlarge"]) * 730)},
         # Five days of ten hours are its work.
         "office-hours": {"off_hours": cents(rate * (168 - 5 * 10) * 30 / 7)},
+        # All but one of them, by the letter of the rule: both weeks saw them idle.
+        "one-busy-hour": {"off_hours": cents(rate * 167 * 30 / 7)},
         "old-generation": {"previous_generation": cents((rate - RATES["m5.large"]) * 730)},
     }.get(profile, {})
 
@@ -131,8 +133,9 @@ def _seen(dice: random.Random, is_seen: Callable[[int], bool]) -> dict[str, Seri
 
 def _one_busy_hour(dice: random.Random) -> dict[str, Series]:
     found = _quiet(dice)
-    found["cpu"][dice.randrange(WINDOW_HOURS)] = Hour(80, 95)
-    found["network"][dice.randrange(WINDOW_HOURS)] = Hour(9e6, 9e6)
+    loud = dice.randrange(WINDOW_HOURS)
+    found["cpu"][loud] = Hour(80, 95)
+    found["network"][loud] = Hour(9e6, 9e6)
     return found
 
 
@@ -254,7 +257,7 @@ _SERIES: Final[dict[tuple[str, str], Callable[[random.Random], dict[str, Series]
     ("aws.cache-cluster", "busy"): lambda dice: {"connections": _steady(dice, 3, 40)},
 }
 _MAKERS: Final[tuple[tuple[Callable[[random.Random, int], Planted], int], ...]] = (
-    (_machine("busy"), 30),
+    (_machine("busy"), 70),
     (_machine("busy-of-another-family", "c5.large"), 6),
     (_machine("busy-and-larger", "m5.xlarge"), 4),
     (_machine("idle"), 20),

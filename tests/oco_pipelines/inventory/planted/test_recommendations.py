@@ -1,4 +1,4 @@
-"""From a cloud's own APIs to advice: every planted waste is found, to the cent, and nothing else."""
+"""From a cloud's own APIs to advice: every waste is found, to the cent, and nothing else."""
 
 from decimal import Decimal
 from typing import Any
