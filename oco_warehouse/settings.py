@@ -276,6 +276,13 @@ class Settings(BaseModel):
         description="Months of api_requests and cloud_costs that are kept; 0 keeps everything",
     )
 
+    metric_retention_days: int = Field(
+        400,
+        ge=0,
+        alias="OCO_METRIC_RETENTION_DAYS",
+        description="Days of resources' metrics that are kept; 0 keeps everything",
+    )
+
     # Trends of cloud cost
     cost_settling_days: int = Field(
         2,

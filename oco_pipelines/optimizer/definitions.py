@@ -1,4 +1,4 @@
-"""Assets resources and optimization_recommendations."""
+"""Asset optimization_recommendations."""
 
 import time
 from datetime import UTC, datetime
@@ -6,53 +6,16 @@ from typing import Final
 
 from dagster import (
     AssetExecutionContext,
-    AssetsDefinition,
     AutomationCondition,
     Definitions,
     MaterializeResult,
     asset,
 )
 
-from oco_pipelines.ingestion.sources import uses_sample
 from oco_pipelines.resources import WarehouseResource
 from oco_warehouse.settings import Settings, load_settings
 
 GROUP: Final = "optimizer"
-NO_SOURCE: Final = "no inventory source is configured for the clouds that are connected"
-
-
-def resources_asset(from_sample: bool) -> AssetsDefinition:
-    """The inventory asset; from the shipped sample when costs are from there too."""
-
-    @asset(
-        name="resources",
-        group_name=GROUP,
-        kinds={"python", "postgres"},
-        deps=["cloud_costs"],
-        automation_condition=AutomationCondition.eager(),
-    )
-    def resources(warehouse: WarehouseResource) -> MaterializeResult[None]:
-        """What exists in the clouds and how busy it is: the evidence of optimizer rules."""
-        from oco_pipelines.optimizer.inventory import write_inventory
-
-        if not from_sample:
-            return MaterializeResult(metadata={"rows": 0, "note": NO_SOURCE})
-        from oco_pipelines.ingestion import sample
-
-        started = time.monotonic()
-        metrics = sample.read_metrics()
-        written, measured = write_inventory(warehouse.open(), sample.read_resources(), metrics)
-        starts = sorted(metric.interval_start for metric in metrics)
-        return MaterializeResult(
-            metadata={
-                "rows": written,
-                "metrics": measured,
-                "window": f"{starts[0]} to {starts[-1]}" if starts else "no metrics",
-                "seconds": time.monotonic() - started,
-            }
-        )
-
-    return resources
 
 
 @asset(
@@ -99,8 +62,6 @@ def optimization_recommendations(
     )
 
 
-def build(settings: Settings) -> Definitions:
+def build(_: Settings) -> Definitions:
     """Definitions of the domain."""
-    return Definitions(
-        assets=[resources_asset(uses_sample(settings)), optimization_recommendations]
-    )
+    return Definitions(assets=[optimization_recommendations])
