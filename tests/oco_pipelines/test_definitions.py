@@ -99,7 +99,7 @@ def test_lineage_runs_from_source_to_mart_to_advice() -> None:
         front += [
             parent.to_user_string() for parent in parents if parent.to_user_string() not in seen
         ]
-    assert {"focus_files", "cloud_costs", "api_requests", "focus_cost_and_usage"} <= seen
+    assert {"focus_files", "cloud_costs", "api_requests", "int_cloud_cost_cells"} <= seen
 
 
 def test_no_asset_leans_on_something_that_nobody_materialises() -> None:
