@@ -42,10 +42,16 @@ _KNOWN: Final = """
 """
 _MERGE: Final = """
     WITH hit AS MATERIALIZED (
-        SELECT DISTINCT ON (provider, account_id, resource_id)
-            provider, account_id, resource_id, name, owner, facts || figures AS evidence
+        SELECT provider, account_id, resource_id, name, owner, facts || figures AS evidence
         FROM oco_policy_hits JOIN oco_policy_subjects USING (number)
         WHERE policy_id = %(policy)s
+    ),
+    earlier AS MATERIALIZED (
+        SELECT DISTINCT ON (provider, account_id, resource_id)
+            provider, account_id, resource_id, exempt_until, exempt_reason
+        FROM oco.policy_violations
+        WHERE policy_id = %(policy)s AND resolved_at IS NOT NULL AND exempt_until > now()
+        ORDER BY provider, account_id, resource_id, detected_at DESC
     ),
     resolved AS (
         UPDATE oco.policy_violations AS violation SET resolved_at = now()
@@ -67,13 +73,7 @@ _MERGE: Final = """
             hit.name || %(suffix)s, %(severity)s, hit.evidence, coalesce(hit.owner, %(owner)s),
             earlier.exempt_until, earlier.exempt_reason
         FROM hit
-        LEFT JOIN LATERAL (
-            SELECT exempt_until, exempt_reason FROM oco.policy_violations AS old
-            WHERE old.policy_id = %(policy)s AND old.resource_id = hit.resource_id
-              AND old.provider = hit.provider AND old.account_id = hit.account_id
-              AND old.exempt_until > now() AND old.resolved_at IS NOT NULL
-            ORDER BY old.detected_at DESC LIMIT 1
-        ) AS earlier ON true
+        LEFT JOIN earlier USING (provider, account_id, resource_id)
         ON CONFLICT (policy_id, provider, account_id, resource_id) WHERE resolved_at IS NULL
         DO UPDATE SET
             description = excluded.description, severity = excluded.severity,

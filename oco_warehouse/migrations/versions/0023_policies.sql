@@ -23,7 +23,7 @@ ALTER TABLE oco.policy_violations ADD COLUMN version bigint NOT NULL DEFAULT 1;
 ALTER TABLE oco.policy_violations ADD CHECK (exempt_until IS NULL OR exempt_reason IS NOT NULL);
 COMMENT ON COLUMN oco.policy_violations.version IS 'Counts changes that people make: the ETag of the API';
 -- A violation that comes back is exempt as long as the one before it was.
-CREATE INDEX idx_policy_violations_exempt ON oco.policy_violations (policy_id, resource_id) WHERE exempt_until IS NOT NULL;
+CREATE INDEX idx_policy_violations_exempt ON oco.policy_violations (policy_id) WHERE exempt_until IS NOT NULL;
 
 -- Rules now say what they are about; until now that was whatever a bill named. A value that is there
 -- and empty was absent, too.
