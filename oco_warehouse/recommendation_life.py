@@ -145,8 +145,7 @@ def dismiss(life: Life, now: datetime, reason: str, until: datetime | None) -> L
         InvalidInputError: without a reason, or until a time that is past.
         ConflictError: when it is over.
     """
-    if not reason.strip() or len(reason) > MOST_REASON or "\0" in reason:
-        raise InvalidInputError(f"reason must have 1 to {MOST_REASON} characters without NUL")
+    check_reason(reason)
     if until is not None and until <= now:
         raise InvalidInputError("until must be in the future")
     if life.status not in {*STANDING, Status.ACCEPTED, Status.DISMISSED}:
@@ -159,6 +158,16 @@ def dismiss(life: Life, now: datetime, reason: str, until: datetime | None) -> L
         accepted_at=None,
         resolved_at=now,
     )
+
+
+def check_reason(reason: str) -> None:
+    """Whether a text can be the reason of a dismissal.
+
+    Raises:
+        InvalidInputError: when not.
+    """
+    if not reason.strip() or len(reason) > MOST_REASON or "\0" in reason:
+        raise InvalidInputError(f"reason must have 1 to {MOST_REASON} characters without NUL")
 
 
 def reopen(life: Life) -> Life:

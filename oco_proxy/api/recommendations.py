@@ -31,8 +31,8 @@ from oco_warehouse.recommendation_life import Life, Status
 
 StatusName = Literal["open", "accepted", "dismissed", "realised", "regressed", "expired"]
 LeastSavings = Annotated[
-    float | None,
-    QueryParameter(ge=0, le=1e12, description="Lowest estimated USD a month"),
+    int | None,
+    QueryParameter(ge=0, le=1_000_000_000, description="Lowest estimated USD a month"),
 ]
 _COLUMNS: Final = (
     "id::text AS id, provider, account_id, resource_id, resource_type, recommendation_type, title, "
@@ -50,7 +50,7 @@ WHERE ($1::timestamptz IS NULL OR (created_at, id::text) < ($1, $2))
   AND ($6::text IS NULL OR provider = $6)
   AND ($7::text IS NULL OR account_id = $7)
   AND ($8::text IS NULL OR resource_id = $8)
-  AND ($9::float8 IS NULL OR estimated_monthly_savings >= $9::float8::numeric)
+  AND ($9::bigint IS NULL OR estimated_monthly_savings >= $9)
 ORDER BY created_at DESC, id::text DESC
 LIMIT $3
 """  # noqa: S608 - column names are constants
@@ -194,6 +194,9 @@ class RecommendationController(Controller):
                 428, "if_match_required", "Send the recommendation's ETag as If-Match; GET has it."
             )
         identifier = _known(recommendation_id)
+        # What can never be kept is refused whatever stands in the row.
+        if data.reason is not None:
+            lives.check_reason(data.reason)
         until = None if data.until is None else _moment(data.until)
         async with state.services.pool.acquire() as connection, connection.transaction():
             row = await connection.fetchrow(_LIFE, identifier)
