@@ -38,7 +38,7 @@ def _read(name: str, kind: pl.DataType) -> pl.Expr:
 def _moment(column: pl.Expr) -> pl.Expr:
     """PostgreSQL writes +00 and ISO 8601 has +00:00 or Z; a moment without an offset is in UTC."""
     text = column.str.replace(" ", "T", literal=True)
-    text = text.str.replace(r"Z$", "+00:00").str.replace(r"([+-]\d\d)$", "${1}:00")
+    text = text.str.replace(r"Z$", "+00:00").str.replace(r"(T.*[+-]\d\d)$", "${1}:00")
     text = (
         pl.when(text.str.contains(r"T.*[+-]\d\d:\d\d$"))
         .then(text)

@@ -51,8 +51,10 @@ _READS: Final[Mapping[str, tuple[str, ...]]] = {
     "idle_nat_gateway": ("bytes_out",),
     "idle_database": ("connections",),
     "storage_class": (
-        *("stored_bytes_standard", "stored_bytes_infrequent_access", "stored_bytes_archive"),
-        "get_requests",
+        *("stored_bytes_standard", "stored_bytes_standard_ia", "stored_bytes_one_zone_ia"),
+        *("stored_bytes_intelligent_frequent", "stored_bytes_intelligent_infrequent"),
+        *("stored_bytes_glacier_instant", "stored_bytes_glacier", "stored_bytes_deep_archive"),
+        *("stored_bytes_reduced_redundancy", "get_requests"),
     ),
 }
 

@@ -21,5 +21,6 @@ def costs_by_key(frames: Frames) -> dict[Key, Decimal]:
 
 def parts_of(row: Mapping[str, Any], costs: Mapping[Key, Decimal]) -> dict[Key, Decimal]:
     """The parts of a resource that cost something, once each."""
-    keys = [(row["provider"], row["account_id"], part) for part in dict.fromkeys(row["part_ids"])]
+    parts = dict.fromkeys(row["part_ids"] or ())
+    keys = [(row["provider"], row["account_id"], part) for part in parts]
     return {key: costs[key] for key in keys if key in costs}

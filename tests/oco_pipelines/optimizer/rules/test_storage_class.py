@@ -16,7 +16,7 @@ def judge(
     world = World().resource("aws.s3").cost("2", storage_usd=Decimal(storage))
     world.metric("stored_bytes_standard", [gib * GIB] * 14, seconds=DAY)
     if cold_gib:
-        world.metric("stored_bytes_archive", [cold_gib * GIB] * 14, seconds=DAY)
+        world.metric("stored_bytes_glacier", [cold_gib * GIB] * 14, seconds=DAY)
     if gets is not None:
         world.metric("get_requests", [gets] * 14, seconds=DAY)
     return storage_class(world.frames(), StorageClass())
