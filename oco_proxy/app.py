@@ -16,6 +16,7 @@ from oco_proxy.api.budgets import BudgetController
 from oco_proxy.api.channels import ChannelController
 from oco_proxy.api.costs import daily_costs
 from oco_proxy.api.document import document_problems
+from oco_proxy.api.dr_policies import DrPolicyController
 from oco_proxy.api.fields import AmountSchema
 from oco_proxy.api.rate_limits import RateLimitController
 from oco_proxy.api.routing import RoutingPolicyController
@@ -79,6 +80,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             lists.list_backups,
             daily_costs,
             ChannelController,
+            DrPolicyController,
             *insights.ROUTES,
             *prices.ROUTES,
         ],

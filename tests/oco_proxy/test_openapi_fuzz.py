@@ -68,6 +68,9 @@ def fill(gateway: Any, headers: dict[str, str]) -> None:
             ("/routing/policies", {"strategy": "balanced"}),
         ):
             client.post(path, json={**scope, **more}).raise_for_status()
+        policy = {"name": "p", "cluster": "c", "namespaces": ["n"], "schedule_cron": "0 * * * *"}
+        policy |= {"rpo_target": "2h", "rto_target": "1h"}
+        client.post("/dr/policies", json=policy).raise_for_status()
         limit = {**scope, "requests_per_minute": 10}
         client.put("/rate-limits", json=limit).raise_for_status()
         hook = {"name": "n", "kind": "webhook", "target": "https://example.com"}
