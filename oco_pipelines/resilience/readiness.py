@@ -4,7 +4,7 @@
 
 recent: 1 while the newest usable recovery point has used at most 80 % of the RPO, falling to 0.5 at
 the RPO, 0 beyond it or without one. proven: 1 when the last restore or drill that succeeded kept
-the RTO in the last 30 days, 0.5 when that is longer ago, 0 otherwise. depth: usable recovery points ÷
+the RTO in the last 30 days, 0.5 when that is older, 0 otherwise. depth: usable recovery points ÷
 keep_at_least, at most 1. reachable: 1 when the storage location is available. reliable: share of
 Completed ones among the last ten backups that ended. docs/resilience.md repeats the formula.
 """
