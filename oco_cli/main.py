@@ -68,7 +68,11 @@ _GROUPS: Final[dict[str, tuple[str, dict[str, tuple[str, str, str]]]]] = {
     ),
     "dr": (
         "Disaster recovery: policies and how they stand",
-        {},
+        {
+            "status": ("oco_cli.dr", "show_status", "Show how policies stand, and why"),
+            "backups": ("oco_cli.dr", "list_backups", "List backups and what they are worth"),
+            "run": ("oco_cli.dr", "run_now", "Take what is due, look and judge, once and now"),
+        },
     ),
     # A name of two words is a group within a group.
     "dr policies": (

@@ -11,7 +11,7 @@ from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
-from oco_proxy.api import docs, health, insights, lists, prices
+from oco_proxy.api import docs, dr_status, health, insights, lists, prices
 from oco_proxy.api.budgets import BudgetController
 from oco_proxy.api.channels import ChannelController
 from oco_proxy.api.costs import daily_costs
@@ -81,6 +81,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             daily_costs,
             ChannelController,
             DrPolicyController,
+            *dr_status.ROUTES,
             *insights.ROUTES,
             *prices.ROUTES,
         ],

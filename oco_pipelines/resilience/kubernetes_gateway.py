@@ -30,6 +30,9 @@ VELERO_VERSION: Final = "v1"
 BACKUPS: Final = "backups"
 RESTORES: Final = "restores"
 LOCATIONS: Final = "backupstoragelocations"
+# Only where a cluster's Velero moves volume data; of a version of their own.
+DATA_UPLOADS: Final = "datauploads"
+MOVER_VERSION: Final = "v2alpha1"
 PAGE: Final = 250
 MOST_PAGES: Final = 400
 MOST_RELISTS: Final = 3
@@ -90,7 +93,9 @@ class KubernetesGateway:
             ) from None
         return [context["name"] for context in contexts]
 
-    def list_velero(self, cluster: str, plural: str, selector: str = "") -> list[Json]:
+    def list_velero(
+        self, cluster: str, plural: str, selector: str = "", version: str = VELERO_VERSION
+    ) -> list[Json]:
         """All objects of a Velero kind, by pages; listed anew when a page has expired (410).
 
         Raises:
@@ -98,7 +103,7 @@ class KubernetesGateway:
         """
         for _ in range(MOST_RELISTS):
             try:
-                return list(self._pages(cluster, plural, selector))
+                return list(self._pages(cluster, plural, selector, version))
             except _PageExpiredError:
                 continue
         raise UpstreamError(f"cluster {cluster!r}: lists of {plural} expire before they end")
@@ -274,7 +279,7 @@ class KubernetesGateway:
         except NotFoundError:
             return
 
-    def _pages(self, cluster: str, plural: str, selector: str) -> Iterator[Json]:
+    def _pages(self, cluster: str, plural: str, selector: str, version: str) -> Iterator[Json]:
         custom = self._custom(cluster)
         token = ""
         for _ in range(MOST_PAGES):
@@ -284,7 +289,7 @@ class KubernetesGateway:
             def page(timeout: tuple[float, float], options: Json = options) -> Any:
                 return custom.list_namespaced_custom_object(
                     VELERO_GROUP,
-                    VELERO_VERSION,
+                    version,
                     self.namespace,
                     plural,
                     _request_timeout=timeout,

@@ -8,7 +8,13 @@ from typing import Final
 
 from oco_pipelines.resilience import keeper, naming, store, velero_store
 from oco_pipelines.resilience.backup import build_backup, create_backup, read_backup
-from oco_pipelines.resilience.kubernetes_gateway import BACKUPS, LOCATIONS, KubernetesGateway
+from oco_pipelines.resilience.kubernetes_gateway import (
+    BACKUPS,
+    DATA_UPLOADS,
+    LOCATIONS,
+    MOVER_VERSION,
+    KubernetesGateway,
+)
 from oco_pipelines.resilience.phases import AVAILABLE, FAILED, Kind, has_ended, is_known
 from oco_pipelines.resilience.policy import DrPolicy
 from oco_pipelines.resilience.usable import why_unsound, why_unusable
@@ -20,7 +26,7 @@ from oco_pipelines.resilience.velero_objects import (
 )
 from oco_warehouse.database import Warehouse, lock
 from oco_warehouse.dr_rules import EVERYTHING
-from oco_warehouse.errors import InvalidInputError, UpstreamError
+from oco_warehouse.errors import InvalidInputError, NotFoundError, UpstreamError
 
 MOST_ATTEMPTS: Final = 3
 
@@ -142,9 +148,11 @@ def track(
         expected = wanted.get(state.labels.get(naming.POLICY_LABEL, ""), ())
         problem = why_unusable(state, expected, available, now)
         judged.append(store.Judged(state, problem, why_unsound(state, expected, now)))
+    sizes = moved_bytes(gateway, cluster)
     with warehouse.transaction() as connection:
         lock(connection, f"backup_records {cluster}")
         vanished = store.keep_states(connection, cluster, judged, now)
+        velero_store.keep_sizes(connection, cluster, sizes)
         velero_store.keep_objects(connection, cluster, found, now)
         velero_store.keep_history(connection, cluster, now)
         velero_store.cluster_read(connection, cluster, now)
@@ -163,6 +171,25 @@ def track(
         kept=kept,
         not_kept=not_kept,
     )
+
+
+def moved_bytes(gateway: KubernetesGateway, cluster: str) -> dict[str, int]:
+    """Bytes of volume data that were moved for each backup, by its name; none of others.
+
+    Raises:
+        UpstreamError: when the cluster refuses or does not answer.
+    """
+    try:
+        bodies = gateway.list_velero(cluster, DATA_UPLOADS, version=MOVER_VERSION)
+    except NotFoundError:
+        return {}  # its Velero knows no data mover
+    sizes: dict[str, int] = {}
+    for body in bodies:
+        name = (body["metadata"].get("labels") or {}).get("velero.io/backup-name")
+        done = ((body.get("status") or {}).get("progress") or {}).get("bytesDone")
+        if name and done is not None:
+            sizes[name] = sizes.get(name, 0) + int(done)
+    return sizes
 
 
 def _keep_last_good(

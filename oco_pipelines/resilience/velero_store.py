@@ -84,6 +84,19 @@ def keep_objects(
         connection.execute(_GONE, gone)
 
 
+def keep_sizes(connection: Connection, cluster: str, sizes: dict[str, int]) -> None:
+    """Write the bytes of backups, by name; what is not known stays as it is."""
+    connection.execute(
+        """
+        UPDATE oco.backup_records AS record SET size_bytes = found.bytes
+        FROM unnest(%s::text[], %s::bigint[]) AS found (name, bytes)
+        WHERE record.cluster = %s AND record.backup_name = found.name
+          AND record.vanished_at IS NULL AND record.size_bytes IS DISTINCT FROM found.bytes
+        """,
+        [list(sizes), list(sizes.values()), cluster],
+    )
+
+
 def keep_history(connection: Connection, cluster: str, now: datetime) -> None:
     """Write what changed since the last entries."""
     connection.execute(_HISTORY, {"cluster": cluster, "now": now})

@@ -46,6 +46,11 @@ INSERT INTO oco.llm_insights (kind, scope, entity_id, title)
 INSERT INTO oco.alerts (kind, dedupe_key, scope, entity_id, title)
     VALUES ('spend_spike', 'k', 'team', 't', 'a spike');
 INSERT INTO oco.backup_records (cluster, backup_name, phase) VALUES ('c', 'b', 'Completed');
+INSERT INTO oco.dr_namespaces (cluster, namespace, policies, volumes, verdict, reasons, since,
+    judged_at) VALUES ('c', 'n', '{}', 1, 'NotCovered', '{none}', now(), now());
+INSERT INTO oco.velero_objects (cluster, kind, uid, name, phase, phase_known, phase_since,
+    first_seen_at, last_seen_at) VALUES ('c', 'BackupStorageLocation', 'u', 'default', 'Available',
+    true, now(), now(), now());
 INSERT INTO oco.optimization_recommendations (provider, resource_id, resource_type,
     recommendation_type, title, description, estimated_monthly_savings, confidence)
     VALUES ('aws', 'i-1', 'vm', 'idle_instance', 'idle', 'It does nothing', 1.5, 0.9);

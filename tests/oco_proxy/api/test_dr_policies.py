@@ -74,3 +74,30 @@ def test_a_name_is_taken_once_and_lists_go_by_cursor_and_cluster(client: httpx.C
     assert [item["name"] for item in first["items"] + rest["items"]] == ["p2", "p1", "p0"]
     [one] = client.get("/dr/policies", params={"cluster": "b"}).json()["items"]
     assert one["name"] == "p0"
+
+
+def test_status_tells_the_newest_verdict_and_which_namespaces_nobody_covers(
+    client: httpx.Client, gateway: Any
+) -> None:
+    made = client.post("/dr/policies", json=POLICY).json()
+    gateway.warehouse.execute(
+        "INSERT INTO oco.dr_policy_status (policy_id, verdict, reasons, since, judged_at) "
+        "VALUES (%s, 'AtRisk', '{old}', now(), now())",
+        [made["id"]],
+    )
+    gateway.warehouse.execute(
+        "INSERT INTO oco.dr_compliance (policy_id, verdict, recovery_point_age, readiness) "
+        "VALUES (%s, 'AtRisk', '25 hours', 61.5)",
+        [made["id"]],
+    )
+    gateway.warehouse.execute(
+        "INSERT INTO oco.dr_namespaces (cluster, namespace, policies, volumes, verdict, reasons, "
+        "since, judged_at) VALUES ('production', 'cart', '{}', 2, 'NotCovered', '{none}', now(), "
+        "now())"
+    )
+    [status] = client.get("/dr/status", params={"verdict": "AtRisk"}).json()["items"]
+    assert status["reasons"] == ["old"] and status["recovery_point_age"] == "1d1h"
+    assert status["readiness"] == "61.5" and status["policy_id"] == made["id"]
+    [space] = client.get("/dr/namespaces", params={"verdict": "NotCovered"}).json()["items"]
+    assert space["namespace"] == "cart" and space["volumes"] == 2
+    assert client.get("/dr/status", params={"verdict": "PolicyMet"}).json()["items"] == []
