@@ -170,7 +170,6 @@ class KubernetesGateway:
                 patch,
                 field_validation="Strict",
                 _request_timeout=timeout,
-                _content_type="application/merge-patch+json",
             ),
         )
         return answer

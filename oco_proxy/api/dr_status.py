@@ -1,4 +1,4 @@
-"""How DR policies, namespaces and storage locations stand: read-only lists of the newest verdicts."""
+"""How DR policies, namespaces and storage locations stand: read-only lists, one statement each."""
 
 import json
 from datetime import datetime, timedelta
@@ -37,8 +37,8 @@ WHERE ($1::timestamptz IS NULL OR (policy.created_at, policy.id::text) < ($1, $2
 ORDER BY policy.created_at DESC, policy.id::text DESC LIMIT $3
 """
 _NAMESPACES: Final = """
-SELECT cluster, namespace, policies, volumes, verdict, reasons, recovery_point_age, since, judged_at,
-       cluster || '/' || namespace AS key
+SELECT cluster, namespace, policies, volumes, verdict, reasons, recovery_point_age, since,
+       judged_at, cluster || '/' || namespace AS key
 FROM oco.dr_namespaces
 WHERE ($1::timestamptz IS NULL OR (since, cluster || '/' || namespace) < ($1, $2))
   AND ($4::text IS NULL OR cluster = $4)
