@@ -75,6 +75,23 @@ _GROUPS: Final[dict[str, tuple[str, dict[str, tuple[str, str, str]]]]] = {
             "import": ("oco_cli.cloud_budgets", "import_budgets", "Write budgets from a file"),
         },
     ),
+    "dr": (
+        "Disaster recovery: policies and how they stand",
+        {
+            "status": ("oco_cli.dr", "show_status", "Show how policies stand, and why"),
+            "backups": ("oco_cli.dr", "list_backups", "List backups and what they are worth"),
+            "run": ("oco_cli.dr", "run_now", "Take what is due, look and judge, once and now"),
+        },
+    ),
+    # A name of two words is a group within a group.
+    "dr policies": (
+        "What is backed up, when, and which targets it must meet",
+        {
+            "list": ("oco_cli.dr", "list_policies", "List policies and how they stand"),
+            "import": ("oco_cli.dr", "import_policies", "Write policies from a file"),
+            "export": ("oco_cli.dr", "export_policies", "Write all policies as a file"),
+        },
+    ),
     "export": (
         "Write charges as files for other tools",
         {"focus": ("oco_cli.export_focus", "export", "Write a billing month as FOCUS")},
@@ -135,7 +152,10 @@ class _LazyGroup(TyperGroup):
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         # From the table: help must not import every command.
         rows = [(name, entry[2]) for name, entry in self.table.items()]
-        rows += [(name, _GROUPS[name][0]) for name in super().list_commands(ctx)]
+        above = ctx.command_path.split()[1:]
+        rows += [
+            (name, _GROUPS[" ".join([*above, name])][0]) for name in super().list_commands(ctx)
+        ]
         width = max(len(name) for name, _ in rows)
         console = Console(highlight=False)
         console.print(f"Usage: {ctx.command_path} [bold]COMMAND[/] …\n\n{self.help}\n")
@@ -147,8 +167,11 @@ class _LazyGroup(TyperGroup):
 def build() -> typer.Typer:
     """The whole command line."""
     root = _group("Open Cloud Ops: LLM, cloud and resilience spend in one warehouse.", _COMMANDS)
-    for name, (summary, table) in _GROUPS.items():
-        root.add_typer(_group(summary, table), name=name)
+    groups = {"": root}
+    for path, (summary, table) in _GROUPS.items():
+        above, _, name = path.rpartition(" ")
+        groups[path] = _group(summary, table)
+        groups[above].add_typer(groups[path], name=name)
     return root
 
 

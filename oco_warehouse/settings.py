@@ -336,6 +336,11 @@ class Settings(BaseModel):
         alias="OCO_KUBECONFIG",
         description="kubeconfig whose contexts are the clusters of DR policies",
     )
+    in_cluster_name: str = Field(
+        "",
+        alias="OCO_IN_CLUSTER_NAME",
+        description="Name, as DR policies call it, of the cluster that the pipelines run in",
+    )
 
     # Clouds
     aws_access_key_id: str = Field("", alias="AWS_ACCESS_KEY_ID", description="AWS credentials")

@@ -23,5 +23,9 @@ def build(settings: Settings) -> Definitions:
             resuming.abandoned_plans,
         ],
         schedules=[sensors.hourly_verdicts],
-        resources={"kubernetes": assets.KubernetesResource(kubeconfig=kubeconfig)},
+        resources={
+            "kubernetes": assets.KubernetesResource(
+                kubeconfig=kubeconfig, in_cluster=settings.in_cluster_name
+            )
+        },
     )

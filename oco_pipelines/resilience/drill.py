@@ -75,7 +75,7 @@ def backup_and_restore_once(
         UpstreamError: when the backup or the restore fails or takes too long; the records say why.
     """
     policy = store.read_policy(warehouse, policy_id)
-    cluster, home = policy.cluster, policy.namespaces[0]
+    cluster, home = policy.cluster, next(iter(policy.namespaces), "*")
     if home == "*":
         raise InvalidInputError(f"policy {policy.name!r} names no namespace to drill with")
     if gateway.namespace_exists(cluster, scratch_namespace):

@@ -31,6 +31,7 @@ class Resource:
 _VELERO: Final = ("velero.io", "v1")
 RESOURCES: Final = (
     Resource("", "v1", "namespaces", "Namespace", namespaced=False, short_names=("ns",)),
+    Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", True, ("pvc",)),
     Resource("", "v1", "configmaps", "ConfigMap", short_names=("cm",)),
     Resource(*_VELERO, "backups", "Backup"),
     Resource(*_VELERO, "restores", "Restore"),
