@@ -85,6 +85,17 @@ _GROUPS: Final[dict[str, tuple[str, dict[str, tuple[str, str, str]]]]] = {
             "import": ("oco_cli.tags", "import_rules", "Replace the rules by a file's"),
         },
     ),
+    "dr": (
+        "Recovery points, recovery plans and restore drills",
+        {
+            "plan": ("oco_cli.recovery", "plan", "Plan a recovery and show what it would do"),
+            "plans": ("oco_cli.recovery", "list_plans", "List recovery plans, or show one"),
+            "execute": ("oco_cli.recovery", "execute", "Approve and execute a recovery plan"),
+            "cancel": ("oco_cli.recovery", "cancel", "Cancel a recovery plan"),
+            "drill": ("oco_cli.recovery", "drill", "Prove that a policy's backups come back"),
+            "drills": ("oco_cli.recovery", "list_drills", "List restore drills"),
+        },
+    ),
     "token": (
         "Access tokens of the REST API",
         {

@@ -18,6 +18,7 @@ from oco_proxy.api.costs import daily_costs
 from oco_proxy.api.document import document_problems
 from oco_proxy.api.fields import AmountSchema
 from oco_proxy.api.rate_limits import RateLimitController
+from oco_proxy.api.recovery import RecoveryController
 from oco_proxy.api.routing import RoutingPolicyController
 from oco_proxy.api.routing_models import RoutingController
 from oco_proxy.api.tokens import TokenController
@@ -72,6 +73,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             RoutingPolicyController,
             RoutingController,
             TokenController,
+            RecoveryController,
             lists.list_requests,
             lists.list_models,
             lists.list_recommendations,

@@ -235,18 +235,6 @@ def abandoned_plan_ids(
     return [row["id"] for row in rows]
 
 
-def read_plan(warehouse: Warehouse, plan_id: str) -> dict[str, Any]:
-    """One row of oco.recovery_plans.
-
-    Raises:
-        NotFoundError: when there is no such plan.
-    """
-    rows = warehouse.query("SELECT * FROM oco.recovery_plans WHERE id::text = %s", [plan_id])
-    if not rows:
-        raise NotFoundError(f"recovery plan {plan_id!r} does not exist")
-    return rows[0]
-
-
 def read_evidence(warehouse: Warehouse, policy: DrPolicy, now: datetime) -> dict[str, Any]:
     """What the records say about a policy.
 

@@ -55,6 +55,7 @@ def put_back(
     lost: Collection[str] = (),
     refused: Collection[str] = (),
     broken_volumes: bool = False,
+    moved_data: bool = False,
 ) -> Restored:
     """Make a backup's objects again.
 
@@ -65,6 +66,7 @@ def put_back(
         lost: kind/namespace/name, in the backup, of objects that are left out without a word.
         refused: likewise of objects that the cluster refuses.
         broken_volumes: whether volumes come back unusable.
+        moved_data: whether the backup holds the data itself: claims get volumes of their own then.
     """
     done = Restored()
     wanted = spec.get("includedNamespaces") or ["*"]
@@ -93,7 +95,7 @@ def put_back(
             done.errors.setdefault(mapping.get(home, home), []).append(f"{name}: refused")
             continue
         if resource == CLAIMS:
-            _bind(objects, body, held, broken=broken_volumes)
+            _bind(objects, body, held, broken=broken_volumes, fresh=moved_data)
         _make(objects, body, str(spec.get("existingResourcePolicy") or "none"), done)
     return done
 
@@ -133,10 +135,14 @@ def _rename(
         spec["volumeName"] = renamed[spec["volumeName"]]
 
 
-def _bind(objects: Objects, body: Json, held: list[Json], *, broken: bool) -> None:
+def _bind(objects: Objects, body: Json, held: list[Json], *, broken: bool, fresh: bool) -> None:
     """Give a claim its volume, or none when that is somebody else's or is broken."""
     name, metadata = (body.get("spec") or {}).get("volumeName"), body["metadata"]
     if not name:
+        return
+    if fresh and not broken:
+        body["spec"]["volumeName"] = f"pvc-{uuid.uuid4()}"
+        body["status"] = {"phase": "Bound"}
         return
     wanted = {"namespace": metadata["namespace"], "name": metadata["name"]}
     owner = None

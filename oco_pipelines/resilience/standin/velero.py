@@ -243,6 +243,7 @@ class Velero:
             failed: Json = {"phase": Phase.FAILED, "failureReason": "error downloading backup"}
             self._status(RESTORES, name, {**failed, "completionTimestamp": self._at()})
             return
+        backup = self.objects.get(BACKUPS, NAMESPACE, place[1]).get("spec") or {}
         done = put_back(
             self.objects,
             self.storage.contents[place],
@@ -250,6 +251,7 @@ class Velero:
             lost=self.lost,
             refused=self.refused,
             broken_volumes=self.broken_volumes,
+            moved_data=bool(backup.get("snapshotMoveData")),
         )
         self.storage.restored[(place[0], name)] = done.outcome
         self.storage.notes[("Restore", name)] = {"warnings": done.warnings, "errors": done.errors}
