@@ -46,6 +46,9 @@ INSERT INTO oco.llm_insights (kind, scope, entity_id, title)
 INSERT INTO oco.alerts (kind, dedupe_key, scope, entity_id, title)
     VALUES ('spend_spike', 'k', 'team', 't', 'a spike');
 INSERT INTO oco.backup_records (cluster, backup_name, phase) VALUES ('c', 'b', 'Completed');
+UPDATE oco.backup_records SET usable = true, namespaces = '{a}';
+INSERT INTO oco.recovery_plans (backup_id, target_cluster, namespaces)
+    SELECT id, 'c', '{a}' FROM oco.backup_records;
 INSERT INTO oco.optimization_recommendations (provider, resource_id, resource_type,
     recommendation_type, title, description, estimated_monthly_savings, confidence)
     VALUES ('aws', 'i-1', 'vm', 'idle_instance', 'idle', 'It does nothing', 1.5, 0.9);
