@@ -214,7 +214,7 @@ def _record(warehouse: Warehouse, backup: str, policy: str) -> dict[str, Any]:
     )
     if not rows:
         wanted = f"no backup {backup!r} is known" if backup else f"{policy!r} has no usable backup"
-        raise NotFoundError(f'{wanted}: see `oco sql "SELECT * FROM oco.backup_records"`')
+        raise NotFoundError(f"{wanted}; the table oco.backup_records lists what is known")
     return rows[0]
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from oco_warehouse.database import Warehouse
+from oco_pipelines.llm.alerts.store import raise_alert, resolve_alerts
+from oco_warehouse.database import Connection, Warehouse
 
 
 def claim(
@@ -64,6 +65,7 @@ def end(warehouse: Warehouse, drill_id: str, reason: str, rto: timedelta | None)
             ],
         ).fetchone()
         if ended is not None:
+            _tell(connection, drill_id, ended["policy_id"], reason)
             connection.execute(
                 """
                 INSERT INTO oco.audit_log (actor, action, entity_type, entity_id, details)
@@ -75,6 +77,34 @@ def end(warehouse: Warehouse, drill_id: str, reason: str, rto: timedelta | None)
                     Jsonb({"drill": drill_id, "reason": reason}),
                 ],
             )
+
+
+def _tell(connection: Connection, drill_id: str, policy_id: str, reason: str) -> None:
+    """People are told of a drill that failed; the next one that passes resolves it."""
+    if reason:
+        row = connection.execute(
+            "SELECT name, cluster FROM oco.dr_policies WHERE id::text = %s", [policy_id]
+        ).fetchone()
+        if row is None:
+            return
+        raise_alert(
+            connection,
+            kind="drill_failed",
+            dedupe_key=f"drill:{drill_id}",
+            scope="dr_policy",
+            entity_id=row["name"],
+            title=f"Restore drill of DR policy {row['name']} failed: {reason}",
+            figures={"cluster": row["cluster"], "reason": reason, "drill": drill_id},
+        )
+        return
+    rows = connection.execute(
+        """
+        SELECT 'drill:' || id AS key FROM oco.dr_drills
+        WHERE policy_id::text = %s AND status = 'failed'
+        """,
+        [policy_id],
+    ).fetchall()
+    resolve_alerts(connection, [row["key"] for row in rows])
 
 
 def mark_clean(warehouse: Warehouse, drill_id: str) -> None:

@@ -1,5 +1,6 @@
 """Backup and restore together, against the stand-in and a real warehouse."""
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -196,6 +197,30 @@ def test_drill_on_stale_data_fails(
     with pytest.raises(UpstreamError, match="another value"):
         backup_and_restore_once(warehouse, gateway, make_policy().id, "scratch", **FAST)
     assert "another value" in failure(warehouse)
+
+
+def test_people_are_told_of_a_drill_that_failed_until_one_passes(
+    warehouse: Warehouse,
+    gateway: KubernetesGateway,
+    cluster: StandinCluster,
+    make_policy: Callable[..., DrPolicy],
+) -> None:
+    policy, good = make_policy(), cluster.velero.bucket
+    cluster.velero.bucket = StaleBucket()
+    with pytest.raises(UpstreamError):
+        backup_and_restore_once(warehouse, gateway, policy.id, "scratch", **FAST)
+    [alert] = warehouse.query("SELECT kind, entity_id, title, resolved_at FROM oco.alerts")
+    assert (alert["kind"], alert["entity_id"], alert["resolved_at"]) == (
+        "drill_failed",
+        "shop",
+        None,
+    )
+    assert "another value" in alert["title"]
+    cluster.velero.bucket = good
+    time.sleep(1.1)  # backups that people ask for are named by the second
+    backup_and_restore_once(warehouse, gateway, policy.id, "scratch", **FAST)
+    [alert] = warehouse.query("SELECT resolved_at FROM oco.alerts")
+    assert alert["resolved_at"] is not None
 
 
 def test_drill_on_an_empty_backup_fails(
