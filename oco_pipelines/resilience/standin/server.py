@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
+from oco_pipelines.resilience.standin import protobuf
 from oco_pipelines.resilience.standin.api import Api, failure, route, selects
 from oco_pipelines.resilience.standin.objects import ApiError
 from oco_pipelines.resilience.standin.resources import Json
@@ -124,6 +125,8 @@ class _Handler(BaseHTTPRequestHandler):
         raw = self.rfile.read(length)
         if not raw:
             return {}
+        if self.headers.get("Content-Type", "").partition(";")[0] == protobuf.CONTENT_TYPE:
+            return protobuf.decode(raw)
         if "json" not in self.headers.get("Content-Type", "json"):
             raise ApiError(415, "UnsupportedMediaType", "only JSON bodies are served")
         try:

@@ -134,8 +134,11 @@ def test_kubectl_applies_and_deletes_built_in_kinds(kubectl: Kubectl) -> None:
     assert applied.returncode == 0, applied.stderr
     assert kubectl("get", "deploy", "web", "-o", "jsonpath={.spec.replicas}").stdout == "2"
     assert kubectl("delete", "deploy", "web").returncode == 0
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other"}}
-    assert kubectl("create", "-f", "-", given=namespace).returncode == 0
+    assert kubectl("create", "namespace", "other").returncode == 0
+    assert kubectl("create", "cm", "prices", "--from-literal=tea=3").returncode == 0
+    assert kubectl("get", "cm", "prices", "-o", "jsonpath={.data.tea}").stdout == "3"
+    assert kubectl("create", "secret", "generic", "s", "--from-literal=a=b").returncode == 0
+    assert kubectl("get", "secret", "s", "-o", "jsonpath={.data.a}").stdout == "Yg=="
     assert "namespace/other" in kubectl("get", "ns", "-o", "name").stdout
 
 
