@@ -90,6 +90,12 @@ _GROUPS: Final[dict[str, tuple[str, dict[str, tuple[str, str, str]]]]] = {
             "list": ("oco_cli.dr", "list_policies", "List policies and how they stand"),
             "import": ("oco_cli.dr", "import_policies", "Write policies from a file"),
             "export": ("oco_cli.dr", "export_policies", "Write all policies as a file"),
+            "plan": ("oco_cli.recovery", "plan", "Plan a recovery and show what it would do"),
+            "plans": ("oco_cli.recovery", "list_plans", "List recovery plans, or show one"),
+            "execute": ("oco_cli.recovery", "execute", "Approve and execute a recovery plan"),
+            "cancel": ("oco_cli.recovery", "cancel", "Cancel a recovery plan"),
+            "drill": ("oco_cli.recovery", "drill", "Prove that a policy's backups come back"),
+            "drills": ("oco_cli.recovery", "list_drills", "List restore drills"),
         },
     ),
     "export": (

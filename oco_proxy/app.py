@@ -21,6 +21,7 @@ from oco_proxy.api.fields import AmountSchema
 from oco_proxy.api.policies import GovernancePolicyController
 from oco_proxy.api.rate_limits import RateLimitController
 from oco_proxy.api.recommendations import RecommendationController
+from oco_proxy.api.recovery import RecoveryController
 from oco_proxy.api.routing import RoutingPolicyController
 from oco_proxy.api.routing_models import RoutingController
 from oco_proxy.api.tokens import TokenController
@@ -76,6 +77,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             RoutingPolicyController,
             RoutingController,
             TokenController,
+            RecoveryController,
             lists.list_requests,
             lists.list_models,
             RecommendationController,

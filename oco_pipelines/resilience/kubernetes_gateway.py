@@ -278,6 +278,79 @@ class KubernetesGateway:
         except NotFoundError:
             return
 
+    def delete_velero(self, cluster: str, plural: str, name: str) -> None:
+        """Delete an object of a Velero kind; nothing happens when it is gone already.
+
+        Raises:
+            UpstreamError: as for `list_velero`.
+        """
+        custom = self._custom(cluster)
+        try:
+            self._call(
+                f"delete {plural}/{name}",
+                cluster,
+                lambda timeout: custom.delete_namespaced_custom_object(
+                    VELERO_GROUP,
+                    VELERO_VERSION,
+                    self.namespace,
+                    plural,
+                    name,
+                    _request_timeout=timeout,
+                ),
+            )
+        except NotFoundError:
+            return
+
+    def read_path(self, cluster: str, path: str) -> Json:
+        """What a path of the API answers: discovery, for one.
+
+        Raises:
+            NotFoundError: when nothing is served there.
+            UpstreamError: as for `list_velero`.
+        """
+        return self._read_page(cluster, path, [])
+
+    def list_path(self, cluster: str, path: str) -> list[Json]:
+        """All objects of a collection, by pages; listed anew when a page has expired (410).
+
+        Raises:
+            NotFoundError: when the cluster does not serve it.
+            UpstreamError: as for `list_velero`.
+        """
+        for _ in range(MOST_RELISTS):
+            found: list[Json] = []
+            token = ""
+            try:
+                for _ in range(MOST_PAGES):
+                    more = [("continue", token)] if token else []
+                    page = self._read_page(cluster, path, [("limit", str(PAGE)), *more])
+                    found += page.get("items") or []
+                    token = (page.get("metadata") or {}).get("continue") or ""
+                    if not token:
+                        return found
+            except _PageExpiredError:
+                continue
+            raise UpstreamError(f"cluster {cluster!r} has more than {PAGE * MOST_PAGES} in {path}")
+        raise UpstreamError(f"cluster {cluster!r}: lists of {path} expire before they end")
+
+    def _read_page(self, cluster: str, path: str, query: list[tuple[str, str]]) -> Json:
+        api = self._client(cluster)
+
+        def read(timeout: tuple[float, float]) -> Any:
+            return api.call_api(
+                path,
+                "GET",
+                query_params=query,
+                header_params={"Accept": "application/json"},
+                auth_settings=["BearerToken"],
+                response_type="object",
+                _return_http_data_only=True,
+                _request_timeout=timeout,
+            )
+
+        found: Json = self._call(f"get {path}", cluster, read)
+        return found
+
     def _pages(self, cluster: str, plural: str, selector: str, version: str) -> Iterator[Json]:
         custom = self._custom(cluster)
         token = ""

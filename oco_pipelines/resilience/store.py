@@ -281,18 +281,6 @@ def abandoned_plan_ids(
     return [row["id"] for row in rows]
 
 
-def read_plan(warehouse: Warehouse, plan_id: str) -> dict[str, Any]:
-    """One row of oco.recovery_plans.
-
-    Raises:
-        NotFoundError: when there is no such plan.
-    """
-    rows = warehouse.query("SELECT * FROM oco.recovery_plans WHERE id::text = %s", [plan_id])
-    if not rows:
-        raise NotFoundError(f"recovery plan {plan_id!r} does not exist")
-    return rows[0]
-
-
 # Recovery points of a policy that may be restored from, once their location is there.
 _POINTS: Final = """
     SELECT record.id::text, record.started_at, record.namespaces, record.usable,

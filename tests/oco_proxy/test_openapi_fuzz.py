@@ -51,6 +51,9 @@ INSERT INTO oco.dr_namespaces (cluster, namespace, policies, volumes, verdict, r
 INSERT INTO oco.velero_objects (cluster, kind, uid, name, phase, phase_known, phase_since,
     first_seen_at, last_seen_at) VALUES ('c', 'BackupStorageLocation', 'u', 'default', 'Available',
     true, now(), now(), now());
+UPDATE oco.backup_records SET usable = true, namespaces = '{a}';
+INSERT INTO oco.recovery_plans (backup_id, target_cluster, namespaces)
+    SELECT id, 'c', '{a}' FROM oco.backup_records;
 INSERT INTO oco.optimization_recommendations (provider, resource_id, resource_type,
     recommendation_type, title, description, estimated_monthly_savings, confidence)
     VALUES ('aws', 'i-1', 'vm', 'idle_instance', 'idle', 'It does nothing', 1.5, 0.9);
