@@ -76,11 +76,17 @@ _GROUPS: Final[dict[str, tuple[str, dict[str, tuple[str, str, str]]]]] = {
         },
     ),
     "dr": (
-        "Disaster recovery: policies and how they stand",
+        "Disaster recovery: policies, recovery points, plans and drills",
         {
             "status": ("oco_cli.dr", "show_status", "Show how policies stand, and why"),
             "backups": ("oco_cli.dr", "list_backups", "List backups and what they are worth"),
             "run": ("oco_cli.dr", "run_now", "Take what is due, look and judge, once and now"),
+            "plan": ("oco_cli.recovery", "plan", "Plan a recovery and show what it would do"),
+            "plans": ("oco_cli.recovery", "list_plans", "List recovery plans, or show one"),
+            "execute": ("oco_cli.recovery", "execute", "Approve and execute a recovery plan"),
+            "cancel": ("oco_cli.recovery", "cancel", "Cancel a recovery plan"),
+            "drill": ("oco_cli.recovery", "drill", "Prove that a policy's backups come back"),
+            "drills": ("oco_cli.recovery", "list_drills", "List restore drills"),
         },
     ),
     # A name of two words is a group within a group.
@@ -90,12 +96,6 @@ _GROUPS: Final[dict[str, tuple[str, dict[str, tuple[str, str, str]]]]] = {
             "list": ("oco_cli.dr", "list_policies", "List policies and how they stand"),
             "import": ("oco_cli.dr", "import_policies", "Write policies from a file"),
             "export": ("oco_cli.dr", "export_policies", "Write all policies as a file"),
-            "plan": ("oco_cli.recovery", "plan", "Plan a recovery and show what it would do"),
-            "plans": ("oco_cli.recovery", "list_plans", "List recovery plans, or show one"),
-            "execute": ("oco_cli.recovery", "execute", "Approve and execute a recovery plan"),
-            "cancel": ("oco_cli.recovery", "cancel", "Cancel a recovery plan"),
-            "drill": ("oco_cli.recovery", "drill", "Prove that a policy's backups come back"),
-            "drills": ("oco_cli.recovery", "list_drills", "List restore drills"),
         },
     ),
     "export": (
