@@ -112,17 +112,16 @@ def execute(
     gateway, name = _gateway(settings), str(plan_id)
     found = plans.read_plan(warehouse, name)
     if found["status"] == "completed":
-        _show(found)
+        _show_state(found)
         return
     if found["status"] == "pending":
-        _show(found)
+        _show_plan(found)
         if not yes:
             typer.confirm("Approve this plan and execute it?", abort=True)
         plans.approve(warehouse, name, _ACTOR)
     plans.request_execution(warehouse, name, _ACTOR)
     status = execute_plan(warehouse, gateway, name, wait_seconds=wait)
-    found = plans.read_plan(warehouse, name)
-    _show(found)
+    _show_state(plans.read_plan(warehouse, name))
     if status == "executing":
         typer.echo("it goes on: repeat the command to follow it")
     elif status != "completed":
@@ -229,6 +228,11 @@ def _mapping(pairs: list[str]) -> dict[str, str]:
 
 
 def _show(found: dict[str, Any]) -> None:
+    _show_plan(found)
+    _show_state(found)
+
+
+def _show_plan(found: dict[str, Any]) -> None:
     typer.echo(f"{found['backup_name']} of {found['source_cluster']}")
     typer.echo(f"  into {found['target_cluster']}: {_targets(found)}")
     typer.echo(f"  existing objects: {found['existing_resource_policy']}")
@@ -240,6 +244,9 @@ def _show(found: dict[str, Any]) -> None:
             _show_part(part, preview[part], preview["counts"][part])
         for clash in preview["clashes"]:
             typer.echo(f"  ! {clash}")
+
+
+def _show_state(found: dict[str, Any]) -> None:
     line = f"  status: {found['status']}"
     if found["restore_phase"]:
         line += f", restore {found['restore_name']} is {found['restore_phase']}"

@@ -161,11 +161,8 @@ def _scratch(policy: DrPolicy, first: str) -> dict[str, str]:
 
 def _check_scratch(warehouse: Warehouse, gateway: KubernetesGateway, setting: _Setting) -> None:
     cluster = setting.policy.cluster
-    protected = [
-        (policy.cluster, policy.namespaces)
-        for policy in store.read_policies(warehouse)
-        if policy.protected
-    ]
+    with warehouse.transaction() as connection:
+        protected = plans.protected_namespaces(connection)
     against = list(protection_problems(cluster, setting.scratch.values(), protected))
     if against:
         raise InvalidInputError("; ".join(against))

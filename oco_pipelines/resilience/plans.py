@@ -86,7 +86,7 @@ def refusals(connection: Connection, plan: dict[str, Any]) -> list[str]:
     targets = [plan["namespace_mapping"].get(name, name) for name in plan["namespaces"]]
     return [
         *record_problems(plan, datetime.now(UTC)),
-        *protection_problems(plan["target_cluster"], targets, _protected(connection)),
+        *protection_problems(plan["target_cluster"], targets, protected_namespaces(connection)),
     ]
 
 
@@ -333,12 +333,13 @@ def _known(connection: Connection, request: RecoveryRequest, clusters: Collectio
     ).fetchall()
     return Known(
         record=record,
-        protected=_protected(connection),
+        protected=protected_namespaces(connection),
         clusters={*clusters, *(row["cluster"] for row in rows)},
         now=datetime.now(UTC),
     )
 
 
-def _protected(connection: Connection) -> list[tuple[str, list[str]]]:
-    rows = connection.execute("SELECT cluster, namespaces FROM oco.dr_policies WHERE protected")
+def protected_namespaces(connection: Connection) -> list[tuple[str, list[str]]]:
+    """(cluster, namespaces) that nobody may restore into."""
+    rows = connection.execute("SELECT cluster, namespaces FROM oco.protected_namespaces")
     return [(row["cluster"], row["namespaces"]) for row in rows.fetchall()]

@@ -147,7 +147,7 @@ def requests_for(
         (approved, resume_recovery.name, "resume_plan"),
     ):
         for plan_id in plan_ids:
-            tags = {f"{PLAN_TAG}/{op_name}": plan_id}
+            tags = {f"{PLAN_TAG}.{op_name}": plan_id}
             number = next_run(instance, tags, now)
             if number is not None:
                 requests.append(

@@ -343,7 +343,7 @@ async def _known(connection: Any, wanted: RecoveryRequest) -> Known:
 
 
 async def _protected(connection: Any) -> list[tuple[str, list[str]]]:
-    rows = await connection.fetch("SELECT cluster, namespaces FROM oco.dr_policies WHERE protected")
+    rows = await connection.fetch("SELECT cluster, namespaces FROM oco.protected_namespaces")
     return [(row["cluster"], row["namespaces"]) for row in rows]
 
 

@@ -63,6 +63,23 @@ END $$;
 COMMENT ON FUNCTION oco.step_recovery_plan IS
     'Moves a recovery plan to its next status and writes that down; false when it is there already';
 
+-- Policies may name their namespaces or, where 0024 is there, find them by labels.
+DO $$
+DECLARE
+    named text := 'SELECT cluster, namespaces FROM oco.dr_policies WHERE protected';
+BEGIN
+    IF to_regclass('oco.dr_namespaces') IS NOT NULL THEN
+        named := named || ' UNION ALL
+            SELECT found.cluster, ARRAY[found.namespace]
+            FROM oco.dr_namespaces AS found
+            JOIN oco.dr_policies AS policy
+                ON policy.cluster = found.cluster AND policy.name = ANY (found.policies)
+            WHERE policy.protected';
+    END IF;
+    EXECUTE 'CREATE VIEW oco.protected_namespaces AS ' || named;
+END $$;
+COMMENT ON VIEW oco.protected_namespaces IS 'Namespaces that nobody may restore into';
+
 CREATE TABLE oco.recovery_targets (
     cluster text PRIMARY KEY,
     last_seen_at timestamptz NOT NULL DEFAULT now()

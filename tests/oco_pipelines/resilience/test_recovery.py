@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from oco_pipelines.resilience import plans, restore, store
 from oco_pipelines.resilience.definitions import build
+from oco_pipelines.resilience.evidence import DOWNLOADS, backup_contents
 from oco_pipelines.resilience.kubernetes_gateway import RESTORES, KubernetesGateway, Patience
 from oco_pipelines.resilience.policy import DrPolicy
 from oco_pipelines.resilience.previewing import preview_plan
@@ -475,3 +476,22 @@ def test_dagster_previews_and_executes_what_was_asked_for_over_the_api(
     later = datetime.now(UTC) + timedelta(hours=3)
     assert requests_for(instance, warehouse, ["spare"], later) == []
     assert pair["spare"].objects.get(CONFIGMAPS, "shop", "prices")
+
+
+def test_a_resource_list_that_velero_does_not_hand_out_is_an_error_and_leaves_no_request(
+    gateway: KubernetesGateway, pair: Pair
+) -> None:
+    with pytest.raises(UpstreamError, match="was not handed out by Velero"):
+        backup_contents(gateway, "standin", "unknown", 0.1)
+    assert gateway.list_velero("standin", DOWNLOADS) == []
+
+
+def test_a_kind_that_cannot_be_listed_is_told_and_is_no_success(
+    warehouse: Warehouse, gateway: KubernetesGateway, pair: Pair, backup: Ask, plan: Ask
+) -> None:
+    plan_id = approved(warehouse, gateway, plan(backup(), "spare"))
+    refusal = Fault(403, method="GET", path="/namespaces/shop/configmaps", times=50)
+    pair["spare"].api.faults.append(refusal)
+    assert run(warehouse, gateway, plan_id) == "partially_failed"
+    said = plans.read_plan(warehouse, plan_id)["failure_reason"]
+    assert "v1/ConfigMap cannot be checked" in said
