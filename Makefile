@@ -12,7 +12,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test fuzz check fmt docs dbt-docs lock clean storm chaos
+.PHONY: help up demo test fuzz check fmt docs reference lock clean storm chaos
 
 help: ## Say what each target does
 	@grep -hE '^[a-z -]+%?:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,12 +40,13 @@ fmt: $(STAMP) ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(STAMP) ## Write the generated pages of docs/
-	$(BIN)/oco reference docs
-
-dbt-docs: $(STAMP) ## Write dbt's page of all models, their columns and lineage, from the warehouse
+docs: $(STAMP) ## Serve dbt's pages of all models and their lineage on 127.0.0.1 (DOCS_PORT)
 	@$(BIN)/oco dbt docs generate --static
 	@echo "One page that needs no server: dbt_project/target/static_index.html"
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory dbt_project/target $(or $(DOCS_PORT),8090)
+
+reference: $(STAMP) ## Write the generated pages of docs/
+	$(BIN)/oco reference docs
 
 bench-%: $(STAMP) ## Run one benchmark, as in `make bench-gateway JSON=FILE`
 	$(BIN)/python -m benchmarks.$(subst -,_,$*) $(if $(JSON),--json $(JSON))

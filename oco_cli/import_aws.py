@@ -17,7 +17,9 @@ def import_aws(
         None, "--as", help="Name that the file is loaded under; default its absolute path"
     ),
     replaces: list[str] = typer.Option(
-        [], "--replaces", help="Loaded file that this one takes the place of; repeatable"
+        [],
+        "--replaces",
+        help="Loaded file, by name or path, that this one takes the place of; repeatable",
     ),
     ignore_column: list[str] = typer.Option(
         [], "--ignore-column", help="Column of a FOCUS export that may be left out; repeatable"
@@ -32,9 +34,11 @@ def import_aws(
     loaded, and the exit code is 1.
     """
 
-    def load_file(warehouse: Warehouse, partition: str, path: Path) -> LoadResult:
+    def load_file(
+        warehouse: Warehouse, partition: str, path: Path, replaced: list[str]
+    ) -> LoadResult:
         return load_focus_file(
-            warehouse, partition, path, ignore=ignore_column, replaces=replaces, read=read_aws
+            warehouse, partition, path, ignore=ignore_column, replaces=replaced, read=read_aws
         )
 
     load_files(paths, name, replaces, load_file)

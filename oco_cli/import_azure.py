@@ -19,7 +19,9 @@ def import_azure(
         None, "--as", help="Name that it is loaded under; default the first file's absolute path"
     ),
     replaces: list[str] = typer.Option(
-        [], "--replaces", help="Loaded file that this one takes the place of; repeatable"
+        [],
+        "--replaces",
+        help="Loaded file, by name or path, that this one takes the place of; repeatable",
     ),
     currency: str | None = typer.Option(
         None, "--currency", help="Billing currency of older files that do not say it"
@@ -37,9 +39,11 @@ def import_azure(
     parts = find_files(amortized, TABLE_ENDINGS) if amortized else []
     together = find_files(paths, TABLE_ENDINGS) if amortized else []
 
-    def load_file(warehouse: Warehouse, partition: str, path: Path) -> LoadResult:
+    def load_file(
+        warehouse: Warehouse, partition: str, path: Path, replaced: list[str]
+    ) -> LoadResult:
         month = AzureMonth(together or [path], parts, currency, billing_account)
-        return load_azure(warehouse, partition, month, replaces)
+        return load_azure(warehouse, partition, month, replaced)
 
     # With amortized costs, all files are one month, and one partition.
     load_files(together[:1] or paths, name, replaces, load_file)

@@ -14,6 +14,7 @@ from oco_cli.connect import connect
 from oco_pipelines.ingestion.cost_batch import LoadResult
 from oco_pipelines.ingestion.cost_totals import COST_COLUMNS, Totals, add_totals
 from oco_pipelines.ingestion.focus_file import load_focus_file
+from oco_pipelines.ingestion.hand_loads import named_loads
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import (
     ConflictError,
@@ -31,7 +32,9 @@ def import_focus(
         None, "--as", help="Name that the file is loaded under; default its absolute path"
     ),
     replaces: list[str] = typer.Option(
-        [], "--replaces", help="Loaded file that this one takes the place of; repeatable"
+        [],
+        "--replaces",
+        help="Loaded file, by name or path, that this one takes the place of; repeatable",
     ),
     ignore_column: list[str] = typer.Option(
         [], "--ignore-column", help="Column outside FOCUS that may be left out; repeatable"
@@ -43,8 +46,10 @@ def import_focus(
     loaded, and the exit code is 1.
     """
 
-    def load_file(warehouse: Warehouse, partition: str, path: Path) -> LoadResult:
-        return load_focus_file(warehouse, partition, path, ignore=ignore_column, replaces=replaces)
+    def load_file(
+        warehouse: Warehouse, partition: str, path: Path, replaced: list[str]
+    ) -> LoadResult:
+        return load_focus_file(warehouse, partition, path, ignore=ignore_column, replaces=replaced)
 
     load_files(paths, name, replaces, load_file)
 
@@ -53,7 +58,7 @@ def load_files(
     paths: list[Path],
     name: str | None,
     replaces: list[str],
-    load_file: Callable[[Warehouse, str, Path], LoadResult],
+    load_file: Callable[[Warehouse, str, Path, list[str]], LoadResult],
     endings: tuple[str, ...] = TABLE_ENDINGS,
 ) -> None:
     """Load files one by one, with progress, and print one table of what was loaded.
@@ -61,8 +66,8 @@ def load_files(
     Args:
         paths: files, or folders of them.
         name: what a single file is loaded under; None for its absolute path.
-        replaces: partitions that a single file takes the place of.
-        load_file: (warehouse, partition, path) → what was loaded.
+        replaces: what a single file takes the place of, by name or path.
+        load_file: (warehouse, partition, path, names of what it replaces) → what was loaded.
         endings: of the files that are looked for in folders.
 
     Raises:
@@ -73,6 +78,7 @@ def load_files(
         raise InvalidInputError("--as and --replaces take one file; several were given")
     console = Console(stderr=True, highlight=False)
     _, warehouse = connect()
+    replaced = named_loads(warehouse, replaces)
     done: list[tuple[str, LoadResult]] = []
     failed: list[str] = []
     columns = (
@@ -89,7 +95,7 @@ def load_files(
             progress.update(task, description=f"Loading {file.name}")
             partition = name or str(file.resolve())
             try:
-                done.append((partition, load_file(warehouse, partition, file)))
+                done.append((partition, load_file(warehouse, partition, file, replaced)))
             except WarehouseUnreachable:
                 raise
             except (InvalidInputError, ConflictError, WarehouseError) as error:
@@ -123,23 +129,23 @@ def _tell_failures(console: Console, failed: list[str], files: int, rejected: in
 
 
 def find_files(paths: list[Path], endings: tuple[str, ...]) -> list[Path]:
-    """The files that are meant, folders searched for known endings.
+    """The files that are meant, each once, folders searched for known endings.
 
     Raises:
         InvalidInputError: when a path does not exist or a folder has no such file.
     """
-    files: list[Path] = []
+    files: dict[Path, Path] = {}
     for path in paths:
         if path.is_dir():
             found = sorted(p for p in _files_below(path) if p.name.lower().endswith(endings))
             if not found:
                 raise InvalidInputError(f"{path}: the folder has no {', '.join(endings)} file")
-            files += found
+            files |= {file.resolve(): file for file in found}
         elif path.is_file():
-            files.append(path)
+            files[path.resolve()] = path
         else:
             raise InvalidInputError(f"{path}: no such file or folder")
-    return files
+    return list(files.values())
 
 
 def _files_below(folder: Path) -> Iterator[Path]:

@@ -21,7 +21,9 @@ def import_gcp(
         None, "--as", help="Name that the file is loaded under; default its absolute path"
     ),
     replaces: list[str] = typer.Option(
-        [], "--replaces", help="Loaded file that this one takes the place of; repeatable"
+        [],
+        "--replaces",
+        help="Loaded file, by name or path, that this one takes the place of; repeatable",
     ),
 ) -> None:
     """Load rows of GCP's billing export in BigQuery. Loading a file again changes nothing.
@@ -33,7 +35,9 @@ def import_gcp(
     loaded, and the exit code is 1.
     """
 
-    def load_file(warehouse: Warehouse, partition: str, path: Path) -> LoadResult:
-        return load_focus_file(warehouse, partition, path, replaces=replaces, read=read_gcp)
+    def load_file(
+        warehouse: Warehouse, partition: str, path: Path, replaced: list[str]
+    ) -> LoadResult:
+        return load_focus_file(warehouse, partition, path, replaces=replaced, read=read_gcp)
 
     load_files(paths, name, replaces, load_file, _ENDINGS)

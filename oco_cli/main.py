@@ -37,6 +37,8 @@ _GROUPS: Final[dict[str, tuple[str, dict[str, tuple[str, str, str]]]]] = {
             "gcp": ("oco_cli.import_gcp", "import_gcp", "Load exports of GCP's billing tables"),
             "focus": ("oco_cli.import_focus", "import_focus", "Load FOCUS 1.0 to 1.3 files"),
             "prices": ("oco_cli.import_prices", "import_prices", "Load prices of models"),
+            "list": ("oco_cli.hand_loads", "list_imports", "List the billing files that hold"),
+            "withdraw": ("oco_cli.hand_loads", "withdraw", "Take back files loaded by mistake"),
         },
     ),
     "sources": (
@@ -71,6 +73,29 @@ _GROUPS: Final[dict[str, tuple[str, dict[str, tuple[str, str, str]]]]] = {
         {
             "list": ("oco_cli.cloud_budgets", "list_budgets", "List budgets and how they stand"),
             "import": ("oco_cli.cloud_budgets", "import_budgets", "Write budgets from a file"),
+        },
+    ),
+    "dr": (
+        "Disaster recovery: policies, recovery points, plans and drills",
+        {
+            "status": ("oco_cli.dr", "show_status", "Show how policies stand, and why"),
+            "backups": ("oco_cli.dr", "list_backups", "List backups and what they are worth"),
+            "run": ("oco_cli.dr", "run_now", "Take what is due, look and judge, once and now"),
+            "plan": ("oco_cli.recovery", "plan", "Plan a recovery and show what it would do"),
+            "plans": ("oco_cli.recovery", "list_plans", "List recovery plans, or show one"),
+            "execute": ("oco_cli.recovery", "execute", "Approve and execute a recovery plan"),
+            "cancel": ("oco_cli.recovery", "cancel", "Cancel a recovery plan"),
+            "drill": ("oco_cli.recovery", "drill", "Prove that a policy's backups come back"),
+            "drills": ("oco_cli.recovery", "list_drills", "List restore drills"),
+        },
+    ),
+    # A name of two words is a group within a group.
+    "dr policies": (
+        "What is backed up, when, and which targets it must meet",
+        {
+            "list": ("oco_cli.dr", "list_policies", "List policies and how they stand"),
+            "import": ("oco_cli.dr", "import_policies", "Write policies from a file"),
+            "export": ("oco_cli.dr", "export_policies", "Write all policies as a file"),
         },
     ),
     "export": (
@@ -133,7 +158,10 @@ class _LazyGroup(TyperGroup):
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         # From the table: help must not import every command.
         rows = [(name, entry[2]) for name, entry in self.table.items()]
-        rows += [(name, _GROUPS[name][0]) for name in super().list_commands(ctx)]
+        above = ctx.command_path.split()[1:]
+        rows += [
+            (name, _GROUPS[" ".join([*above, name])][0]) for name in super().list_commands(ctx)
+        ]
         width = max(len(name) for name, _ in rows)
         console = Console(highlight=False)
         console.print(f"Usage: {ctx.command_path} [bold]COMMAND[/] …\n\n{self.help}\n")
@@ -145,8 +173,11 @@ class _LazyGroup(TyperGroup):
 def build() -> typer.Typer:
     """The whole command line."""
     root = _group("Open Cloud Ops: LLM, cloud and resilience spend in one warehouse.", _COMMANDS)
-    for name, (summary, table) in _GROUPS.items():
-        root.add_typer(_group(summary, table), name=name)
+    groups = {"": root}
+    for path, (summary, table) in _GROUPS.items():
+        above, _, name = path.rpartition(" ")
+        groups[path] = _group(summary, table)
+        groups[above].add_typer(groups[path], name=name)
     return root
 
 

@@ -17,6 +17,7 @@ from dagster import (
 )
 
 from oco_pipelines.ingestion.definitions import build as ingestion
+from oco_pipelines.inventory.definitions import build as inventory
 from oco_pipelines.llm.definitions import build as llm
 from oco_pipelines.maintenance.definitions import build as maintenance
 from oco_pipelines.marts.definitions import build as marts
@@ -35,6 +36,7 @@ DOMAINS: Final[tuple[Callable[[Settings], Definitions], ...]] = (
     llm,
     rates,
     ingestion,
+    inventory,
     resilience,
     showback,
     marts,

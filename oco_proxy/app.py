@@ -11,14 +11,17 @@ from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
-from oco_proxy.api import docs, health, insights, lists, prices
+from oco_proxy.api import docs, dr_status, health, insights, lists, prices
 from oco_proxy.api.budgets import BudgetController
 from oco_proxy.api.channels import ChannelController
 from oco_proxy.api.costs import daily_costs
 from oco_proxy.api.document import document_problems
+from oco_proxy.api.dr_policies import DrPolicyController
 from oco_proxy.api.fields import AmountSchema
 from oco_proxy.api.policies import GovernancePolicyController
 from oco_proxy.api.rate_limits import RateLimitController
+from oco_proxy.api.recommendations import RecommendationController
+from oco_proxy.api.recovery import RecoveryController
 from oco_proxy.api.routing import RoutingPolicyController
 from oco_proxy.api.routing_models import RoutingController
 from oco_proxy.api.tokens import TokenController
@@ -74,14 +77,17 @@ def create_app(settings: Settings | None = None) -> Litestar:
             RoutingPolicyController,
             RoutingController,
             TokenController,
+            RecoveryController,
             lists.list_requests,
             lists.list_models,
-            lists.list_recommendations,
+            RecommendationController,
             lists.list_backups,
             daily_costs,
             ChannelController,
             GovernancePolicyController,
             ViolationController,
+            DrPolicyController,
+            *dr_status.ROUTES,
             *insights.ROUTES,
             *prices.ROUTES,
         ],

@@ -276,6 +276,13 @@ class Settings(BaseModel):
         description="Months of api_requests and cloud_costs that are kept; 0 keeps everything",
     )
 
+    metric_retention_days: int = Field(
+        400,
+        ge=0,
+        alias="OCO_METRIC_RETENTION_DAYS",
+        description="Days of resources' metrics that are kept; 0 keeps everything",
+    )
+
     # Trends of cloud cost
     cost_settling_days: int = Field(
         2,
@@ -291,6 +298,14 @@ class Settings(BaseModel):
         allow_inf_nan=False,
         alias="OCO_ANOMALY_FLOOR_USD",
         description="Smallest excess of a day in USD that is told as a cost anomaly",
+    )
+
+    # Recommendations
+    optimizer_thresholds_file: Path | None = Field(
+        None,
+        alias="OCO_OPTIMIZER_THRESHOLDS",
+        description="YAML file of thresholds of the optimizer's rules, where they differ from "
+        "the defaults",
     )
 
     # Alerts
@@ -320,6 +335,11 @@ class Settings(BaseModel):
         None,
         alias="OCO_KUBECONFIG",
         description="kubeconfig whose contexts are the clusters of DR policies",
+    )
+    in_cluster_name: str = Field(
+        "",
+        alias="OCO_IN_CLUSTER_NAME",
+        description="Name, as DR policies call it, of the cluster that the pipelines run in",
     )
 
     # Clouds

@@ -35,6 +35,7 @@ _TEST_SERVERS = {
     if name in os.environ
 }
 _FOCUS_VALIDATOR = os.environ.pop("OCO_TEST_FOCUS_VALIDATOR", "")
+_REAL_KUBECONFIG = os.environ.pop("OCO_TEST_KUBECONFIG", "")
 for _name in list(os.environ):
     if _name.startswith(_OURS) or _name in {"DATABASE_URL", "LOG_LEVEL"}:
         del os.environ[_name]
@@ -65,6 +66,19 @@ def focus_validator() -> Path:
         )
     path = Path(_FOCUS_VALIDATOR)
     assert path.is_file(), f"OCO_TEST_FOCUS_VALIDATOR={path} is no file"
+    return path
+
+
+@pytest.fixture(scope="session")
+def real_kubeconfig() -> Path:
+    """A kubeconfig whose current context is a cluster with Velero that tests may use."""
+    if not _REAL_KUBECONFIG:
+        pytest.skip(
+            "OCO_TEST_KUBECONFIG names no kubeconfig (see docs/recovery.md): "
+            "nothing was tried on a real cluster"
+        )
+    path = Path(_REAL_KUBECONFIG)
+    assert path.is_file(), f"OCO_TEST_KUBECONFIG={path} is no file"
     return path
 
 

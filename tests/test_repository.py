@@ -68,8 +68,12 @@ def test_the_import_rules_hold() -> None:
 
 
 def test_the_configuration_page_is_what_the_settings_say() -> None:
-    assert (ROOT / "docs/configuration.md").read_text() == configuration_page(), "run `make docs`"
+    assert (ROOT / "docs/configuration.md").read_text() == configuration_page(), (
+        "run `make reference`"
+    )
 
 
 def test_the_warehouse_page_is_what_the_database_says(warehouse: Warehouse) -> None:
-    assert (ROOT / "docs/warehouse.md").read_text() == schema_page(warehouse), "run `make docs`"
+    assert (ROOT / "docs/warehouse.md").read_text() == schema_page(warehouse), (
+        "run `make reference`"
+    )

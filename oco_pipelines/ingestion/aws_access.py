@@ -77,16 +77,33 @@ def make_client(
     Raises:
         ConfigurationError: when there are no credentials.
     """
+    return client_of(open_session(account, access, environment), access, service, requests)
+
+
+def open_session(
+    account: Account, access: AwsAccess, environment: Mapping[str, str] = os.environ
+) -> Any:
+    """A botocore session that many clients share: making one reads what AWS' services look like.
+
+    Raises:
+        ConfigurationError: when there are no credentials.
+    """
     session = _session(account, access, environment)
-    if access.role_arn is not None:
-        session = _assumed(session, access)
+    return session if access.role_arn is None else _assumed(session, access)
+
+
+def client_of(
+    session: Any, access: AwsAccess, service: str, requests: Requests | None = None
+) -> Any:
+    """A client of a service in the region of `access`; `requests` counts what it sends."""
     client = session.create_client(service, **_client_options(access, service))
     if requests is not None:
 
         def count(**_: object) -> None:
             requests.sent += 1
 
-        client.meta.events.register(f"before-send.{service}", count)
+        # Of this client alone; some services have other names in the names of events.
+        client.meta.events.register("before-send", count)
     return client
 
 
@@ -101,6 +118,7 @@ def aws_failures(where: str) -> Iterator[None]:
         UpstreamUnavailable: when it does not answer.
     """
     from botocore import exceptions
+    from botocore.parsers import ResponseParserError
 
     try:
         yield
@@ -117,7 +135,11 @@ def aws_failures(where: str) -> Iterator[None]:
         ) from None
     except exceptions.ParamValidationError:
         raise InvalidInputError(f"{where}: the options of the account cannot be sent") from None
-    except (exceptions.BotoCoreError, exceptions.HTTPClientError, OSError) as error:
+    except (
+        *(exceptions.BotoCoreError, exceptions.HTTPClientError, OSError),
+        # What stands between AWS and us answered, as a proxy does: this is no BotoCoreError.
+        ResponseParserError,
+    ) as error:
         raise UpstreamUnavailable(
             f"{where}: AWS does not answer ({type(error).__name__})"
         ) from None

@@ -136,12 +136,22 @@ def _account(column: str) -> pl.Expr:
 def _when() -> dict[str, pl.Expr]:
     start, end = pl.col("line_item_usage_start_date"), pl.col("line_item_usage_end_date")
     period_end = pl.col("bill_billing_period_end_date")
+    # One day where the moment is not before the end of the period, as of a fee paid in advance.
+    next_day = (
+        start.str.slice(0, 10)
+        .str.to_date(strict=False)
+        .dt.offset_by("1d")
+        .dt.strftime("%FT00:00:00Z")
+    )
+    after = pl.when(period_end.str.slice(0, 10) > start.str.slice(0, 10)).then(period_end)
     return {
         "BillingPeriodStart": pl.col("bill_billing_period_start_date"),
         "BillingPeriodEnd": period_end,
         "ChargePeriodStart": start,
         # A purchase may be dated at one moment; a period of no length is none.
-        "ChargePeriodEnd": pl.when(end.is_null() | (end == start)).then(period_end).otherwise(end),
+        "ChargePeriodEnd": pl.when(end.is_null() | (end == start))
+        .then(after.otherwise(next_day))
+        .otherwise(end),
     }
 
 

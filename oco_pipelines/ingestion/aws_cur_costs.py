@@ -10,6 +10,7 @@ from typing import Final
 
 import polars as pl
 
+from oco_pipelines.ingestion.aws_cur_columns import Report
 from oco_pipelines.ingestion.aws_cur_rules import DISCOUNTS, FEES, PRIVATE_DISCOUNTS
 from oco_warehouse.errors import InvalidInputError
 from oco_warehouse.money import ZERO, exact_product, exact_sum, parse_money
@@ -78,6 +79,21 @@ def with_costs(lines: pl.DataFrame, *, has_net: bool) -> pl.DataFrame:
             for cost in ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
         )
     )
+
+
+def net_costs(frame: pl.DataFrame, report: Report) -> tuple[bool, bool]:
+    """Whether a report's lines have net costs, and whether a private discount is without one.
+
+    Args:
+        frame: texts under the file's own names, all of the report or a piece of it.
+        report: what `recognise` said of its header.
+    """
+    net = report.columns.get("line_item_net_unblended_cost")
+    if net is None:
+        return False, False
+    has_none = frame[net].is_null()
+    discounts = frame[report.columns["line_item_line_item_type"]].is_in(PRIVATE_DISCOUNTS)
+    return not has_none.all(), bool((has_none & discounts).any())
 
 
 def _by_type(**rules: pl.Expr) -> pl.Expr:

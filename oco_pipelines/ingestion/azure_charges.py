@@ -32,6 +32,9 @@ _AMOUNTS: Final = (
     "unit_price",
     "list_price",
 )
+# Without a doubt: not `1,234`.
+_DECIMAL_COMMA: Final = r"^[+-]?(\d{1,3}(\.\d{3})+,\d+|\d+,(\d{1,2}|\d{4,})|0,\d+)$"
+_ONE_OR_THOUSANDS: Final = r"^[+-]?[1-9]\d{0,2}\.\d{3}$"
 _VERBATIM: Final = (*_AMOUNTS, "tags")
 _TYPE: Final = pl.col("_type")
 
@@ -70,18 +73,34 @@ def refuse_other_dataset(charges: pl.DataFrame, dataset: Dataset) -> None:
         )
 
 
+def refuse_two_readings(charges: pl.DataFrame) -> None:
+    """Refuse amounts as `1.234` beside others as `12,5`, whose point may be one of thousands.
+
+    Raises:
+        InvalidInputError: naming one of each.
+    """
+    amounts = pl.concat([charges[column].drop_nulls() for column in _AMOUNTS])
+    with_comma = amounts.filter(amounts.str.contains(_DECIMAL_COMMA))
+    two_ways = amounts.filter(amounts.str.contains(_ONE_OR_THOUSANDS))
+    if len(with_comma) and len(two_ways):
+        raise InvalidInputError(
+            f"has amounts with a decimal comma ({with_comma[0]!r}), beside which {two_ways[0]!r} "
+            "could be one and a part, or a thousand and more: export the file again"
+        )
+
+
 def refuse_days_first(charges: pl.DataFrame) -> None:
-    """Refuse dates that have their day first where no billing period tells so in every row.
+    """Refuse dates that have their day first where no last day of a period tells so in every row.
 
     Raises:
         InvalidInputError: because the same file's `05/09/2026` would be believed to be in May.
     """
-    alone = charges.filter(pl.col("period_start").is_null() & pl.col("period_end").is_null())
+    alone = charges.filter(pl.col("period_end").is_null())
     for text in alone["date"].drop_nulls().unique(maintain_order=True):
         if is_day_first(text):
             raise InvalidInputError(
-                f"the date {text!r} has its day first, and no billing period tells for the others "
-                "which is which: Azure writes MM/DD/YYYY, export the file again"
+                f"the date {text!r} has its day first, and no end of a billing period tells for "
+                "the others which is which: Azure writes MM/DD/YYYY, export the file again"
             )
 
 

@@ -16,6 +16,7 @@ from oco_pipelines.ingestion.azure_charges import (
     read_charges,
     refuse_days_first,
     refuse_other_dataset,
+    refuse_two_readings,
 )
 from oco_pipelines.ingestion.azure_columns import Variant
 from oco_pipelines.ingestion.azure_costs import costs
@@ -42,12 +43,13 @@ def to_focus(frame: pl.DataFrame, variant: Variant, dataset: Dataset) -> pl.Data
             they cannot be loaded before `azure_pair.combine` gave them one.
 
     Raises:
-        InvalidInputError: when the rows are of the other export, or have their days first and no
-            billing period that tells so.
+        InvalidInputError: when the rows are of the other export, have their days first and no
+            billing period that tells so, or amounts that can be read in two ways.
     """
     charges = read_charges(frame, variant)
     refuse_other_dataset(charges, dataset)
     refuse_days_first(charges)
+    refuse_two_readings(charges)
     focus = (
         charges.select(**_who(), **_what(), **_commitment())
         .hstack(_days(charges))

@@ -13,7 +13,7 @@ from oco_pipelines.ingestion.azure_export import to_focus
 from oco_pipelines.ingestion.azure_pair import combine
 from oco_pipelines.ingestion.cost_batch import LoadResult, Origin
 from oco_pipelines.ingestion.cost_load import load
-from oco_pipelines.ingestion.focus_file import SOURCE, Guard, guarded
+from oco_pipelines.ingestion.focus_file import SOURCE, Guard, guarded, stamps, unaltered
 from oco_pipelines.ingestion.focus_normalise import normalise
 from oco_pipelines.ingestion.focus_reader import ROW_NUMBER, SourceTable
 from oco_pipelines.ingestion.table_reader import read_table
@@ -58,9 +58,15 @@ def load_azure(
             rows are there.
         OpenCloudOpsError: as `cost_load.load` raises.
     """
+    files = [*month.actual, *month.amortized]
+    try:
+        before = stamps(files)
+    except OSError as error:
+        raise InvalidFileError(f"{error.filename}: cannot be read ({error.strerror})") from None
+    tables = guarded(unaltered(partition, before, _read(partition, month)), guard)
     return load(
         warehouse,
-        map(normalise, guarded(_read(partition, month), guard)),
+        map(normalise, tables),
         Origin(source, partition, _digest(month), run_id, estimated),
         replaces,
     )

@@ -1,7 +1,7 @@
 """Google's credentials of an account, from where the account says they are. Shows none of them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import google.auth
@@ -32,9 +32,20 @@ def google_credentials(account: Account, environment: Mapping[str, str]) -> Goog
     """
     if parse_options(account).is_stand_in:
         return AnonymousCredentials()
+    return credentials_with(account, environment, _SCOPES)
+
+
+def credentials_with(
+    account: Account, environment: Mapping[str, str], scopes: Sequence[str]
+) -> GoogleCredentials:
+    """What requests of an account of any kind are signed with, for some scopes of Google's.
+
+    Raises:
+        ConfigurationError: as `google_credentials`.
+    """
     where, credentials = f"account {account.name}", account.credentials
     if credentials.origin == "instance_role":
-        return compute_engine.Credentials(scopes=_SCOPES)
+        return compute_engine.Credentials(scopes=scopes)
     if credentials.path is not None:
         try:
             text = credentials.path.read_text(encoding="utf-8")
@@ -43,13 +54,13 @@ def google_credentials(account: Account, environment: Mapping[str, str]) -> Goog
             raise ConfigurationError(
                 f"{where}: credentials.path {credentials.path}: cannot be read ({reason})"
             ) from None
-        return _service_account(f"{where}: credentials.path {credentials.path}", text)
+        return _service_account(f"{where}: credentials.path {credentials.path}", text, scopes)
     if credentials.variables:
         texts = credentials.read_variables(account.name, environment)
         name = credentials.variables[CREDENTIALS_JSON]
-        return _service_account(f"{where}: variable {name}", texts[CREDENTIALS_JSON])
+        return _service_account(f"{where}: variable {name}", texts[CREDENTIALS_JSON], scopes)
     try:
-        found, _ = google.auth.default(scopes=_SCOPES)
+        found, _ = google.auth.default(scopes=scopes)
     except DefaultCredentialsError:
         raise ConfigurationError(
             f"{where}: there are no application default credentials: set "
@@ -94,12 +105,12 @@ def member_of(credentials: GoogleCredentials) -> str:
     return f"serviceAccount:{email}" if email and email != "default" else "serviceAccount:EMAIL"
 
 
-def _service_account(where: str, text: str) -> GoogleCredentials:
+def _service_account(where: str, text: str, scopes: Sequence[str]) -> GoogleCredentials:
     """Nothing of the text may reach a message."""
     try:
         found: Any = json.loads(text)
         made: GoogleCredentials = service_account.Credentials.from_service_account_info(
-            found, scopes=_SCOPES
+            found, scopes=scopes
         )
     except (ValueError, TypeError, AttributeError, KeyError, GoogleAuthError):
         raise ConfigurationError(

@@ -1,13 +1,15 @@
 """Partitions of cloud costs that say the same: refused, or put in one another's place."""
 
 from collections.abc import Collection
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
 from oco_pipelines.ingestion.cost_days import change_rows
 from oco_warehouse.database import Connection
 from oco_warehouse.errors import ConflictError, InvalidInputError
+from oco_warehouse.money import exact_sum
 
 _SHOWN_PARTITIONS: Final = 5
 # So many of the charges that come in are looked for; a bill's parts lie side by side.
@@ -32,6 +34,22 @@ _SAME_CHARGES: Final = f"""
       AND other.valid_to IS NULL AND other.date BETWEEN %(first)s AND %(last)s
     GROUP BY 1 ORDER BY 2 DESC
 """  # noqa: S608
+
+# Forms of one bill round their lines differently; so few charges may cost the same by chance.
+_TOLERANCE: Final = Decimal("0.0001")
+_LEAST_CHARGES: Final = 10
+_SHIFT: Final = timedelta(days=1)
+_MONTHS: Final = """
+    SELECT source_partition AS name,
+           (provider, lower(regexp_replace(account_id, '^.*/', '')), billing_period_start,
+            billing_currency)::text AS month,
+           sum(billed_cost) AS billed, count(*) AS charges
+    FROM oco.cloud_costs
+    WHERE source = %(source)s AND source_partition = ANY (%(names)s) AND valid_to IS NULL
+    GROUP BY 1, 2
+"""
+# What tells a month of an account in a currency: (billed, charges)
+Months = dict[str, tuple[Decimal, int]]
 
 
 def refuse_doubles(
@@ -147,7 +165,9 @@ def refuse_same_bill(
 
     A bill that is delivered again names invoices and tags that the delivery before had not, so that
     its charges are others. When half of those that cost something are believed already as charges
-    of the same resource, SKU, period, amounts and quantity, it is the same bill.
+    of the same resource, SKU, period, amounts and quantity, it is the same bill. So it is when it
+    is of the same days and billing months and adds up to the same: a report and a FOCUS export of a
+    month name everything differently.
 
     Args:
         connection: in the transaction of the load.
@@ -159,6 +179,7 @@ def refuse_same_bill(
         ConflictError: when money would count twice.
     """
     names = {"source": source, "partition": partition, "first": window[0], "last": window[1]}
+    _refuse_same_sums(connection, source, partition, window)
     others = connection.execute(
         "SELECT DISTINCT source_partition AS name FROM oco.ingestion_batches "
         "WHERE source = %(source)s AND source_partition <> %(partition)s "
@@ -168,9 +189,12 @@ def refuse_same_bill(
     ).fetchall()
     if not others:
         return
+    # A nested loop over hashes of which statistics know nothing could take for ever.
+    connection.execute("SET LOCAL enable_nestloop = off")
     found = connection.execute(
         _SAME_CHARGES, names | {"others": [row["name"] for row in others], "sample": _SAMPLE}
     ).fetchall()
+    connection.execute("SET LOCAL enable_nestloop = on")
     for row in found:
         if row["charges"] * 2 > row["sampled"]:
             raise ConflictError(
@@ -178,6 +202,59 @@ def refuse_same_bill(
                 "invoices or tags, so money would count twice: replace that with "
                 f"--replaces {row['name']!r}"
             )
+
+
+def _refuse_same_sums(
+    connection: Connection, source: str, partition: str, window: tuple[date, date]
+) -> None:
+    rows = connection.execute(
+        "SELECT DISTINCT source_partition AS name FROM oco.ingestion_batches "
+        "WHERE source = %(source)s AND source_partition <> %(partition)s "
+        "AND status IN ('loaded', 'unchanged') AND replaced_by IS NULL "
+        "AND first_date BETWEEN %(first)s - %(shift)s AND %(first)s + %(shift)s "
+        "AND last_date BETWEEN %(last)s - %(shift)s AND %(last)s + %(shift)s",
+        {
+            "source": source,
+            "partition": partition,
+            "shift": _SHIFT,
+            "first": window[0],
+            "last": window[1],
+        },
+    ).fetchall()
+    others = [row["name"] for row in rows]
+    if not others:
+        return
+    months: dict[str, Months] = {}
+    for row in connection.execute(_MONTHS, {"source": source, "names": [partition, *others]}):
+        found = months.setdefault(row["name"], {})
+        found[row["month"]] = (row["billed"], row["charges"])
+    for name in sorted(others):
+        if add_up_alike(months[partition], months.get(name, {})):
+            raise ConflictError(
+                f"{partition}: {name!r} is of the same days and accounts and adds up to the same, "
+                f"so money would count twice: replace that with --replaces {name!r}"
+            )
+
+
+def add_up_alike(one: Months, other: Months) -> bool:
+    """Whether two bills are one in different words, as far as their sums tell.
+
+    More than half of the money is of months of accounts that cost the same in both, but for a
+    ten-thousandth. Months of few charges or worth nothing say little, and do not count.
+    """
+    told = {
+        month: billed
+        for month, (billed, charges) in one.items()
+        if charges >= _LEAST_CHARGES and billed > 0
+    }
+    alike = [
+        billed
+        for month, billed in told.items()
+        if month in other
+        and other[month][1] >= _LEAST_CHARGES
+        and abs(billed - other[month][0]) <= billed * _TOLERANCE
+    ]
+    return exact_sum(alike) * 2 > exact_sum(told.values())
 
 
 def close_replaced(

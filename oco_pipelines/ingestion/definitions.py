@@ -185,7 +185,9 @@ def build(settings: Settings) -> Definitions:
         InvalidInputError: when that file is wrong; one line.
     """
     error, warn = AssetCheckSeverity.ERROR, AssetCheckSeverity.WARN
-    accounts = source_kinds.definitions(load_accounts(settings), settings)
+    accounts = source_kinds.definitions(
+        [one for one in load_accounts(settings) if one.kind != source_kinds.INVENTORY], settings
+    )
     sources = [
         key
         for part in accounts

@@ -1,7 +1,7 @@
 """One file of charges from the disk into the warehouse: read → normalise → load."""
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ _ACCOUNTS: Final = ("BillingAccountId", "SubAccountId")
 
 # Refuses rows before they are loaded, by whose they are.
 Guard = Callable[[set[str]], None]
+Stamps = Mapping[Path, tuple[int, int, int]]
 Reader = Callable[[str, Path, Collection[str]], Iterator[SourceTable]]
 
 
@@ -39,13 +40,14 @@ def load_focus_file(
         OpenCloudOpsError: as `cost_load.load` raises.
     """
     try:
+        before = stamps([path])
         with path.open("rb") as file:
             content_hash = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InvalidFileError(f"{partition}: cannot be read ({error.strerror})") from None
     return load(
         warehouse,
-        map(normalise, read(partition, path, ignore)),
+        map(normalise, unaltered(partition, before, read(partition, path, ignore))),
         Origin(SOURCE, partition, content_hash, run_id),
         replaces,
     )
@@ -85,6 +87,29 @@ def load_focus_parts(
     origin = Origin(source, partition, whole.hexdigest(), run_id, estimated)
     tables = guarded(_parts(partition, parts, rows), guard)
     return load(warehouse, map(normalise, tables), origin)
+
+
+def stamps(paths: Sequence[Path]) -> Stamps:
+    """{path: (inode, bytes, time of change)}, which tell a file that is written to meanwhile."""
+    found = {path: path.stat() for path in paths}
+    return {path: (s.st_ino, s.st_size, s.st_mtime_ns) for path, s in found.items()}
+
+
+def unaltered(
+    partition: str, before: Stamps, tables: Iterator[SourceTable]
+) -> Iterator[SourceTable]:
+    """The tables; after the last one the files must be as they were before the first.
+
+    Raises:
+        InvalidFileError: when one was written to: what was loaded would not be what was hashed.
+    """
+    yield from tables
+    for path, stamp in before.items():
+        if not path.exists() or stamps([path])[path] != stamp:
+            raise InvalidFileError(
+                f"{partition}: {path.name} was changed while it was read: load it again when it is "
+                "whole"
+            )
 
 
 def guarded(tables: Iterator[SourceTable], guard: Guard | None) -> Iterator[SourceTable]:

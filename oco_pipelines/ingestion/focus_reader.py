@@ -74,6 +74,7 @@ def match_columns(
     """
     chosen: dict[str, str] = {}
     ignored: list[str] = []
+    unknown: list[str] = []
     accepted = {column.lower() for column in ignore} | _HARMLESS
     for column in header:
         key = column.strip().lower()
@@ -85,15 +86,30 @@ def match_columns(
         elif key in accepted or key.startswith("x_"):
             ignored.append(column)
         else:
-            close = difflib.get_close_matches(key, _BY_LOWER, n=1)
-            hint = f" (is {_BY_LOWER[close[0]]} meant?)" if close else ""
-            raise InvalidFileError(
-                f"{name}: unknown column {column!r}{hint}; FOCUS 1.0 to 1.3 has none of that name: "
-                f"correct it, or leave it out with --ignore-column {column!r}"
-            )
+            unknown.append(column)
+    if unknown:
+        raise InvalidFileError(f"{name}: {_told(unknown)}")
     missing = [column for column in REQUIRED if column not in chosen.values()]
     if not any(column in chosen.values() for column in PROVIDER_COLUMNS):
         missing.append(" or ".join(PROVIDER_COLUMNS))
     if missing:
         raise InvalidFileError(f"{name}: missing column {', '.join(missing)}")
     return chosen, tuple(ignored)
+
+
+def _told(unknown: list[str]) -> str:
+    """What is unknown, all of it, with what may be meant, and what to do."""
+    close = {
+        column: difflib.get_close_matches(column.lower(), _BY_LOWER, n=1) for column in unknown
+    }
+    named = [
+        repr(column) + (f" (is {_BY_LOWER[near[0]]} meant?)" if near else "")
+        for column, near in close.items()
+    ]
+    one = len(unknown) == 1
+    flags = " ".join(f"--ignore-column {column!r}" for column in unknown)
+    return (
+        f"unknown column{'' if one else 's'} {', '.join(named)}; FOCUS 1.0 to 1.3 has none of "
+        f"{'that name: correct it' if one else 'these names: correct them'}, or leave "
+        f"{'it' if one else 'them'} out with {flags}"
+    )

@@ -1,4 +1,6 @@
-"""The ways in which costs are read from a cloud by themselves, each under its provider and name.
+"""The ways in which a cloud is read by itself, each under its provider and name.
+
+Most read costs. The kind `inventory` reads what exists and how busy it is (`inventory`).
 
 A provider's module is imported when an account, or the list of kinds, needs it. It must not import
 a cloud's SDK or a data frame before they are used: definitions load without them.
@@ -22,6 +24,13 @@ _PROVIDERS: Final = {
     "azure": "oco_pipelines.ingestion.azure_kinds",
     "gcp": "oco_pipelines.ingestion.gcp_kinds",
 }
+_INVENTORIES: Final = {
+    "aws": "oco_pipelines.inventory.aws_kinds",
+    "azure": "oco_pipelines.inventory.azure_kinds",
+    "gcp": "oco_pipelines.inventory.gcp_kinds",
+    "kubernetes": "oco_pipelines.inventory.k8s_kinds",
+}
+INVENTORY: Final = "inventory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +85,14 @@ class SourceKind(Protocol):
 def kind_names() -> dict[str, list[str]]:
     """{provider: names of its kinds}."""
     return {
-        provider: [kind.kind for kind in _kinds(module)] for provider, module in _PROVIDERS.items()
+        provider: [kind.kind for kind in _kinds(provider)]
+        for provider in (_PROVIDERS | _INVENTORIES)
     }
 
 
 def kind_of(account: "Account") -> SourceKind:
     """The kind of an account whose provider and kind are known."""
-    kinds = {kind.kind: kind for kind in _kinds(_PROVIDERS[account.provider])}
+    kinds = {kind.kind: kind for kind in _kinds(account.provider)}
     return kinds[account.kind]
 
 
@@ -94,6 +104,9 @@ def definitions(accounts: "Sequence[Account]", settings: Settings) -> "list[Defi
     return [kind_of(group[0]).definitions(group, settings) for group in by_kind.values()]
 
 
-def _kinds(module: str) -> tuple[SourceKind, ...]:
-    kinds: tuple[SourceKind, ...] = import_module(module).KINDS
-    return kinds
+def _kinds(provider: str) -> tuple[SourceKind, ...]:
+    found: tuple[SourceKind, ...] = ()
+    for modules in (_PROVIDERS, _INVENTORIES):
+        if provider in modules:
+            found += import_module(modules[provider]).KINDS
+    return found

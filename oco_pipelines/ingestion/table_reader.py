@@ -26,6 +26,8 @@ _NO_TABLES: Final = {
     b"PK\x03\x04": "a ZIP archive: unpack it first",
     b"\xff\xfe": "UTF-16: save it as UTF-8",
     b"\xfe\xff": "UTF-16: save it as UTF-8",
+    b"{": "JSON: export it as one of them",
+    b"[": "JSON: export it as one of them",
 }
 _OTHER_SEPARATORS: Final = {";": "semicolons", "\t": "tabs", "|": "bars"}
 

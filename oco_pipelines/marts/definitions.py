@@ -29,6 +29,7 @@ from dagster_dbt import (
 from psycopg import sql
 
 from oco_pipelines.marts import commitment_checks, mart_checks
+from oco_pipelines.marts.dbt_cli import DbtExecutable, keep_parsed
 from oco_pipelines.marts.project import (
     PROJECT_DIR,
     dbt_executable,
@@ -149,10 +150,11 @@ def build(settings: Settings) -> Definitions:
                 for event in invocation.stream():
                     yield _with_rows(context, house, event)
             finally:
+                keep_parsed(invocation.target_path, target_dir())
                 _forget(invocation.target_path)
         context.log.info("dbt build took %.1f s", time.monotonic() - started)
 
-    resource = DbtCliResource(
+    resource = DbtExecutable(
         project_dir=str(PROJECT_DIR),
         profiles_dir=str(PROJECT_DIR),
         dbt_executable=dbt_executable(),

@@ -1,14 +1,15 @@
-"""Rows that rules read and the recommendation that they make; plain values, no I/O."""
+"""The resource that a rule speaks of and the recommendation that it makes; plain values, no I/O."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, field
 from decimal import Decimal
+
+Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One row of `oco.resources`, as far as rules need it."""
+    """What a recommendation is about: a row of `oco.resources`, or a group or a model."""
 
     provider: str
     account_id: str
@@ -20,33 +21,14 @@ class Resource:
     size: str | None = None
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> Key:
         """What identifies it: provider, account, id."""
         return (self.provider, self.account_id, self.resource_id)
 
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One interval of one metric of a resource; the average is in the metric's own unit."""
-
-    metric: str
-    interval_start: datetime
-    interval_seconds: int
-    average: Decimal
-    sample_count: int
-
     @property
-    def interval_end(self) -> datetime:
-        """Exclusive end."""
-        return self.interval_start + timedelta(seconds=self.interval_seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class DailyCost:
-    """Effective cost of a resource's use on a UTC day, in USD."""
-
-    day: date
-    cost_usd: Decimal
+    def label(self) -> str:
+        """Its name, or its id where it has none."""
+        return self.resource_name or self.resource_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +37,11 @@ class Recommendation:
 
     Attributes:
         recommendation_type: the rule; with the resource it is the identity over runs.
-        estimated_monthly_savings: USD in 30 days.
-        confidence: from 0 to 1, two decimals.
+        estimated_monthly_savings: USD a month, of this recommendation alone.
+        confidence: from 0 to 1, two decimals, by the rule's own formula.
         evidence: figures that the claim rests on, as JSON values.
+        claims: what each billed resource whose cost it would lower costs now, in USD a month;
+            empty where the money is not a cloud resource's.
     """
 
     resource: Resource
@@ -67,3 +51,9 @@ class Recommendation:
     estimated_monthly_savings: Decimal
     confidence: Decimal
     evidence: Mapping[str, str | int]
+    claims: Mapping[Key, Decimal] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> tuple[str, Key]:
+        """Rule and resource."""
+        return (self.recommendation_type, self.resource.key)

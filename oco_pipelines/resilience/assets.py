@@ -14,13 +14,15 @@ from dagster import (
 )
 
 from oco_pipelines.resources import WarehouseResource
-from oco_warehouse.errors import OpenCloudOpsError, UpstreamError
+from oco_warehouse.errors import ConfigurationError, OpenCloudOpsError, UpstreamError
 
 if TYPE_CHECKING:
     from oco_pipelines.resilience.kubernetes_gateway import KubernetesGateway
 
 GROUP: Final = "resilience"
 NO_CLUSTER: Final = "no cluster is configured (OCO_KUBECONFIG)"
+# A sensor has a minute: what does not answer in time is asked again at one of the next ticks.
+HURRIED_SECONDS: Final = 15.0
 FOLLOW_SECONDS: Final = 20.0
 
 
@@ -28,18 +30,26 @@ class KubernetesResource(ConfigurableResource):  # type: ignore[type-arg]
     """Reaches the clusters of DR policies.
 
     Attributes:
-        kubeconfig: path of the file; None when no cluster is configured.
+        kubeconfig: path of the file; None when no cluster is configured by one.
+        in_cluster: name of the cluster that we run in; empty when it is not one of them.
     """
 
     kubeconfig: str | None = None
+    in_cluster: str = ""
 
-    def open(self) -> "KubernetesGateway | None":
+    def open(self, *, hurried: bool = False) -> "KubernetesGateway | None":
         """A gateway, or None when no cluster is configured; nothing is contacted yet."""
         from pathlib import Path
 
-        from oco_pipelines.resilience.kubernetes_gateway import KubernetesGateway
+        from oco_pipelines.resilience.kubernetes_gateway import KubernetesGateway, Patience
 
-        return KubernetesGateway(Path(self.kubeconfig)) if self.kubeconfig else None
+        if not self.kubeconfig and not self.in_cluster:
+            return None
+        return KubernetesGateway(
+            Path(self.kubeconfig) if self.kubeconfig else None,
+            patience=Patience(read=10.0, deadline=HURRIED_SECONDS) if hurried else Patience(),
+            in_cluster=self.in_cluster or None,
+        )
 
 
 class BackupsConfig(Config):
@@ -141,7 +151,10 @@ def backup_records(
     context: AssetExecutionContext, warehouse: WarehouseResource, kubernetes: KubernetesResource
 ) -> MaterializeResult[None]:
     """Every backup of the policies' clusters as last seen; kept after Velero forgets it."""
-    from oco_pipelines.resilience import store
+    from collections import Counter
+    from dataclasses import asdict
+
+    from oco_pipelines.resilience import store, velero_store
     from oco_pipelines.resilience.tracker import follow
 
     started = time.monotonic()
@@ -151,29 +164,30 @@ def backup_records(
     house = warehouse.open()
     policies, known = store.read_policies(house), gateway.clusters()
     wanted = sorted({policy.cluster for policy in policies})
-    rows = usable = unfinished = vanished = 0
-    failed, skipped = [], [cluster for cluster in wanted if cluster not in known]
-    for cluster in skipped:
-        context.log.warning("cluster %r is not a context of OCO_KUBECONFIG", cluster)
+    velero_store.forget_clusters(house, wanted)
+    counts: Counter[str] = Counter()
+    failed = []
     for cluster in wanted:
-        if cluster in skipped:
-            continue
         try:
+            if cluster not in known:
+                raise ConfigurationError(f"{cluster!r} is not a context of OCO_KUBECONFIG")
             seen = follow(house, gateway, cluster, policies, wait_seconds=FOLLOW_SECONDS)
         except OpenCloudOpsError as error:
+            # The policies of the other clusters are judged all the same, these as Unknown.
             failed.append(str(error))
+            context.log.warning("cluster %s: %s", cluster, error)
+            velero_store.cluster_failed(house, cluster, str(error))
             continue
-        rows, usable = rows + seen.seen, usable + seen.usable
-        unfinished, vanished = unfinished + seen.unfinished, vanished + seen.vanished
-    if failed:
-        raise UpstreamError("; ".join(failed))
+        counts.update(asdict(seen))
     return MaterializeResult(
         metadata={
-            "rows": rows,
-            "usable": usable,
-            "unfinished": unfinished,
-            "vanished": vanished,
-            "unknown_clusters": skipped,
+            "rows": counts.pop("seen", 0),
+            **{name: counts[name] for name in ("usable", "unfinished", "vanished")},
+            "unknown_phases": counts["unknown"],
+            "failed_deletions": counts["failed_deletions"],
+            "kept_alive": counts["kept"],
+            "policies_not_kept": counts["not_kept"],
+            "unread_clusters": failed,
             "seconds": time.monotonic() - started,
         }
     )
@@ -181,12 +195,13 @@ def backup_records(
 
 @asset(group_name=GROUP, kinds={"postgres"}, deps=[backup_records])
 def backup_compliance(
-    warehouse: WarehouseResource, kubernetes: KubernetesResource
+    context: AssetExecutionContext, warehouse: WarehouseResource, kubernetes: KubernetesResource
 ) -> MaterializeResult[None]:
-    """Whether each policy meets its RPO and RTO, judged from evidence, with the reasons."""
+    """Whether each policy and namespace is protected, judged from evidence, with the reasons."""
     from collections import Counter
 
-    from oco_pipelines.resilience import store
+    from oco_pipelines.resilience import store, velero_store
+    from oco_pipelines.resilience.namespaces import NOT_COVERED, judge_namespaces
     from oco_pipelines.resilience.verdicts import judge_policy
 
     started = time.monotonic()
@@ -196,10 +211,22 @@ def backup_compliance(
     house = warehouse.open()
     policies = [policy for policy in store.read_policies(house) if policy.enabled]
     counts = Counter(judge_policy(house, gateway, policy).verdict.value for policy in policies)
+    uncovered: list[str] = []
+    for cluster in sorted({policy.cluster for policy in policies} & set(gateway.clusters())):
+        ours = [policy for policy in policies if policy.cluster == cluster]
+        try:
+            now = velero_store.server_time(house)
+            verdicts = judge_namespaces(house, gateway, cluster, ours, now)
+        except OpenCloudOpsError as error:
+            context.log.warning("namespaces of %s are not judged: %s", cluster, error)
+            continue
+        names = [one.namespace for one in verdicts if one.verdict == NOT_COVERED]
+        uncovered += [f"{cluster}/{name}" for name in names]
     return MaterializeResult(
         metadata={
             "rows": len(policies),
             **dict(counts),
+            "namespaces_not_covered": uncovered,
             "seconds": time.monotonic() - started,
         }
     )

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from oco_pipelines.resilience import naming
 from oco_pipelines.resilience.kubernetes_gateway import BACKUPS, Json, KubernetesGateway
+from oco_pipelines.resilience.phases import Kind, reported_phase
 from oco_pipelines.resilience.policy import DrPolicy
 from oco_pipelines.resilience.usable import BackupState
 from oco_warehouse.errors import ConflictError, UpstreamError
@@ -18,6 +19,7 @@ def build_backup(
     name: str,
     due_at: datetime | None,
     missing_namespaces: tuple[str, ...] = (),
+    namespaces: tuple[str, ...] | None = None,
 ) -> Json:
     """The Backup object of a policy.
 
@@ -27,13 +29,14 @@ def build_backup(
         due_at: the scheduled time; None when a person asked for it.
         missing_namespaces: wanted but not in the cluster now. Velero would pass over them in
             silence, so the object keeps the evidence.
+        namespaces: what the policy's selector found; None takes those that it names.
     """
     annotations = {naming.POLICY_ANNOTATION: policy.name}
     if missing_namespaces:
         annotations[MISSING_ANNOTATION] = ",".join(missing_namespaces)
     spec: dict[str, Any] = {
         **policy.snapshot_options,
-        "includedNamespaces": list(policy.namespaces),
+        "includedNamespaces": list(policy.namespaces if namespaces is None else namespaces),
         "storageLocation": policy.storage_location,
         "ttl": _go_duration(policy.retention),
     }
@@ -112,15 +115,15 @@ def _read_backup(cluster: str, body: Json) -> BackupState:
         cluster=cluster,
         name=metadata["name"],
         uid=metadata["uid"],
-        phase=status.get("phase") or "New",
+        phase=reported_phase(Kind.BACKUP, status.get("phase")),
         namespaces=tuple(
             name for name in spec.get("includedNamespaces") or [] if name not in missing
         ),
         storage_location=spec.get("storageLocation") or "default",
-        created_at=_time(metadata.get("creationTimestamp")),
-        started_at=_time(status.get("startTimestamp")),
-        completed_at=_time(status.get("completionTimestamp")),
-        expires_at=_time(status.get("expiration")),
+        created_at=read_time(metadata.get("creationTimestamp")),
+        started_at=read_time(status.get("startTimestamp")),
+        completed_at=read_time(status.get("completionTimestamp")),
+        expires_at=read_time(status.get("expiration")),
         items_total=progress.get("totalItems"),
         # Velero leaves a zero out of its status.
         items_backed_up=0 if items is None and progress else items,
@@ -131,10 +134,13 @@ def _read_backup(cluster: str, body: Json) -> BackupState:
         volume_operations_attempted=sum(int(status.get(name) or 0) for name in attempted),
         volume_operations_completed=sum(int(status.get(name) or 0) for name in completed),
         labels=dict(metadata.get("labels") or {}),
+        annotations=dict(annotations),
+        missing_namespaces=tuple(sorted(missing)),
     )
 
 
-def _time(text: str | None) -> datetime | None:
+def read_time(text: str | None) -> datetime | None:
+    """A time as Kubernetes writes it, in UTC; None for none."""
     if not text:
         return None
     at = datetime.fromisoformat(text)

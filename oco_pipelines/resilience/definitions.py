@@ -2,7 +2,7 @@
 
 from dagster import Definitions
 
-from oco_pipelines.resilience import assets, resuming, sensors
+from oco_pipelines.resilience import assets, drilling, resuming, sensors
 from oco_warehouse.settings import Settings
 
 
@@ -16,12 +16,25 @@ def build(settings: Settings) -> Definitions:
             assets.backup_records,
             assets.backup_compliance,
         ],
-        jobs=[sensors.protect, sensors.watch_backups, resuming.resume_recovery],
+        jobs=[
+            sensors.protect,
+            sensors.watch_backups,
+            resuming.preview_recovery,
+            resuming.resume_recovery,
+            drilling.drill,
+        ],
         sensors=[
             sensors.dr_policy_due,
             sensors.unfinished_backups,
+            resuming.requested_recoveries,
             resuming.abandoned_plans,
+            drilling.drill_due,
+            drilling.abandoned_drills,
         ],
         schedules=[sensors.hourly_verdicts],
-        resources={"kubernetes": assets.KubernetesResource(kubeconfig=kubeconfig)},
+        resources={
+            "kubernetes": assets.KubernetesResource(
+                kubeconfig=kubeconfig, in_cluster=settings.in_cluster_name
+            )
+        },
     )

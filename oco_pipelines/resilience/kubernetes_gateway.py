@@ -6,6 +6,7 @@ with a total deadline, and raises errors of our own tree. Imports the client whe
 
 import json
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,9 @@ VELERO_VERSION: Final = "v1"
 BACKUPS: Final = "backups"
 RESTORES: Final = "restores"
 LOCATIONS: Final = "backupstoragelocations"
+# Only where a cluster's Velero moves volume data; of a version of their own.
+DATA_UPLOADS: Final = "datauploads"
+MOVER_VERSION: Final = "v2alpha1"
 PAGE: Final = 250
 MOST_PAGES: Final = 400
 MOST_RELISTS: Final = 3
@@ -51,22 +55,31 @@ class KubernetesGateway:
     """The clusters of one kubeconfig, each named by its context.
 
     Args:
-        kubeconfig: the file.
+        kubeconfig: the file; None when only the cluster that we run in is known.
+        in_cluster: name of the cluster that we run in, reached with the pod's service account.
         namespace: where Velero and its objects live.
         patience: timeouts and the deadline of retries.
     """
 
-    kubeconfig: Path
+    kubeconfig: Path | None
     namespace: str = "velero"
     patience: Patience = field(default_factory=Patience)
+    in_cluster: str | None = None
     _clients: dict[str, Any] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def clusters(self) -> list[str]:
-        """Names of the contexts.
+        """Names of the contexts, and of the cluster that we run in.
 
         Raises:
             ConfigurationError: when the file cannot be read as a kubeconfig.
         """
+        ours = {self.in_cluster} if self.in_cluster else set()
+        return sorted(ours | set(self._contexts()))
+
+    def _contexts(self) -> list[str]:
+        if self.kubeconfig is None:
+            return []
         from kubernetes.config import list_kube_config_contexts
         from kubernetes.config.config_exception import ConfigException
         from yaml import YAMLError
@@ -78,9 +91,11 @@ class KubernetesGateway:
             raise ConfigurationError(
                 f"OCO_KUBECONFIG {self.kubeconfig} cannot be read: {reason}"
             ) from None
-        return sorted(context["name"] for context in contexts)
+        return [context["name"] for context in contexts]
 
-    def list_velero(self, cluster: str, plural: str, selector: str = "") -> list[Json]:
+    def list_velero(
+        self, cluster: str, plural: str, selector: str = "", version: str = VELERO_VERSION
+    ) -> list[Json]:
         """All objects of a Velero kind, by pages; listed anew when a page has expired (410).
 
         Raises:
@@ -88,7 +103,7 @@ class KubernetesGateway:
         """
         for _ in range(MOST_RELISTS):
             try:
-                return list(self._pages(cluster, plural, selector))
+                return list(self._pages(cluster, plural, selector, version))
             except _PageExpiredError:
                 continue
         raise UpstreamError(f"cluster {cluster!r}: lists of {plural} expire before they end")
@@ -133,6 +148,61 @@ class KubernetesGateway:
             ),
         )
         return answer
+
+    def patch_velero(self, cluster: str, plural: str, name: str, patch: Json) -> Json:
+        """Merge a patch into an object; Velero's kinds have no status subresource, so status too.
+
+        Raises:
+            NotFoundError: when there is none.
+            InvalidInputError: when the schema refuses it.
+            UpstreamError: as for `list_velero`.
+        """
+        custom = self._custom(cluster)
+        answer: Json = self._call(
+            f"patch {plural}/{name}",
+            cluster,
+            lambda timeout: custom.patch_namespaced_custom_object(
+                VELERO_GROUP,
+                VELERO_VERSION,
+                self.namespace,
+                plural,
+                name,
+                patch,
+                field_validation="Strict",
+                _request_timeout=timeout,
+            ),
+        )
+        return answer
+
+    def namespace_labels(self, cluster: str) -> dict[str, dict[str, str]]:
+        """The labels of each namespace that is there, by its name.
+
+        Raises:
+            UpstreamError: as for `list_velero`.
+        """
+        bodies = self._core_list(cluster, "namespaces", "list_namespace")
+        return {
+            body["metadata"]["name"]: dict(body["metadata"].get("labels") or {})
+            for body in bodies
+            if (body.get("status") or {}).get("phase") != "Terminating"
+        }
+
+    def claims_by_namespace(self, cluster: str) -> dict[str, int]:
+        """How many PersistentVolumeClaims each namespace has; none are left out.
+
+        Raises:
+            UpstreamError: as for `list_velero`.
+        """
+        what = "list_persistent_volume_claim_for_all_namespaces"
+        counts: dict[str, int] = {}
+        for body in self._core_list(cluster, "persistentvolumeclaims", what):
+            home = body["metadata"]["namespace"]
+            counts[home] = counts.get(home, 0) + 1
+        return counts
+
+    def warm(self, cluster: str) -> None:
+        """Load the client of a cluster before it is needed in a hurry; nothing is contacted."""
+        self._client(cluster)
 
     def namespace_exists(self, cluster: str, name: str) -> bool:
         """Whether a namespace is there.
@@ -208,7 +278,80 @@ class KubernetesGateway:
         except NotFoundError:
             return
 
-    def _pages(self, cluster: str, plural: str, selector: str) -> Iterator[Json]:
+    def delete_velero(self, cluster: str, plural: str, name: str) -> None:
+        """Delete an object of a Velero kind; nothing happens when it is gone already.
+
+        Raises:
+            UpstreamError: as for `list_velero`.
+        """
+        custom = self._custom(cluster)
+        try:
+            self._call(
+                f"delete {plural}/{name}",
+                cluster,
+                lambda timeout: custom.delete_namespaced_custom_object(
+                    VELERO_GROUP,
+                    VELERO_VERSION,
+                    self.namespace,
+                    plural,
+                    name,
+                    _request_timeout=timeout,
+                ),
+            )
+        except NotFoundError:
+            return
+
+    def read_path(self, cluster: str, path: str) -> Json:
+        """What a path of the API answers: discovery, for one.
+
+        Raises:
+            NotFoundError: when nothing is served there.
+            UpstreamError: as for `list_velero`.
+        """
+        return self._read_page(cluster, path, [])
+
+    def list_path(self, cluster: str, path: str) -> list[Json]:
+        """All objects of a collection, by pages; listed anew when a page has expired (410).
+
+        Raises:
+            NotFoundError: when the cluster does not serve it.
+            UpstreamError: as for `list_velero`.
+        """
+        for _ in range(MOST_RELISTS):
+            found: list[Json] = []
+            token = ""
+            try:
+                for _ in range(MOST_PAGES):
+                    more = [("continue", token)] if token else []
+                    page = self._read_page(cluster, path, [("limit", str(PAGE)), *more])
+                    found += page.get("items") or []
+                    token = (page.get("metadata") or {}).get("continue") or ""
+                    if not token:
+                        return found
+            except _PageExpiredError:
+                continue
+            raise UpstreamError(f"cluster {cluster!r} has more than {PAGE * MOST_PAGES} in {path}")
+        raise UpstreamError(f"cluster {cluster!r}: lists of {path} expire before they end")
+
+    def _read_page(self, cluster: str, path: str, query: list[tuple[str, str]]) -> Json:
+        api = self._client(cluster)
+
+        def read(timeout: tuple[float, float]) -> Any:
+            return api.call_api(
+                path,
+                "GET",
+                query_params=query,
+                header_params={"Accept": "application/json"},
+                auth_settings=["BearerToken"],
+                response_type="object",
+                _return_http_data_only=True,
+                _request_timeout=timeout,
+            )
+
+        found: Json = self._call(f"get {path}", cluster, read)
+        return found
+
+    def _pages(self, cluster: str, plural: str, selector: str, version: str) -> Iterator[Json]:
         custom = self._custom(cluster)
         token = ""
         for _ in range(MOST_PAGES):
@@ -218,7 +361,7 @@ class KubernetesGateway:
             def page(timeout: tuple[float, float], options: Json = options) -> Any:
                 return custom.list_namespaced_custom_object(
                     VELERO_GROUP,
-                    VELERO_VERSION,
+                    version,
                     self.namespace,
                     plural,
                     _request_timeout=timeout,
@@ -227,6 +370,33 @@ class KubernetesGateway:
 
             found = self._call(f"list {plural}", cluster, page)
             yield from found["items"]
+            token = (found.get("metadata") or {}).get("continue") or ""
+            if not token:
+                return
+        raise UpstreamError(f"cluster {cluster!r} has more than {PAGE * MOST_PAGES} {plural}")
+
+    def _core_list(self, cluster: str, plural: str, method: str) -> list[Json]:
+        for _ in range(MOST_RELISTS):
+            try:
+                return list(self._core_pages(cluster, plural, method))
+            except _PageExpiredError:
+                continue
+        raise UpstreamError(f"cluster {cluster!r}: lists of {plural} expire before they end")
+
+    def _core_pages(self, cluster: str, plural: str, method: str) -> Iterator[Json]:
+        from kubernetes import client
+
+        api = self._client(cluster)
+        call = getattr(client.CoreV1Api(api), method)
+        token = ""
+        for _ in range(MOST_PAGES):
+            options = {"limit": PAGE, **({"_continue": token} if token else {})}
+
+            def page(timeout: tuple[float, float], options: Json = options) -> Any:
+                return call(_request_timeout=timeout, **options)
+
+            found = api.sanitize_for_serialization(self._call(f"list {plural}", cluster, page))
+            yield from found.get("items") or []
             token = (found.get("metadata") or {}).get("continue") or ""
             if not token:
                 return
@@ -249,24 +419,32 @@ class KubernetesGateway:
         return client.CustomObjectsApi(self._client(cluster))
 
     def _client(self, cluster: str) -> Any:
+        # Many threads of one evaluation ask at once; one of them makes the client.
+        with self._lock:
+            if cluster not in self._clients:
+                self._clients[cluster] = self._new_client(cluster)
+            return self._clients[cluster]
+
+    def _new_client(self, cluster: str) -> Any:
         from kubernetes.config import new_client_from_config
         from kubernetes.config.config_exception import ConfigException
 
-        if cluster not in self._clients:
-            if cluster not in self.clusters():
-                raise ConfigurationError(
-                    f"cluster {cluster!r} is not a context of OCO_KUBECONFIG {self.kubeconfig}"
-                )
-            try:
+        if cluster not in self.clusters():
+            raise ConfigurationError(
+                f"cluster {cluster!r} is not a context of OCO_KUBECONFIG {self.kubeconfig}"
+            )
+        try:
+            if cluster == self.in_cluster:
+                api = _client_of_the_pod()
+            else:
                 api = new_client_from_config(str(self.kubeconfig), context=cluster)
-            except (ConfigException, OSError) as error:
-                reason = " ".join(str(error).split())
-                raise ConfigurationError(f"cluster {cluster!r} cannot be used: {reason}") from None
-            # The client's own retries know neither our deadline nor which calls may be repeated.
-            api.configuration.retries = False
-            api.rest_client.pool_manager.connection_pool_kw["retries"] = False
-            self._clients[cluster] = api
-        return self._clients[cluster]
+        except (ConfigException, OSError) as error:
+            reason = " ".join(str(error).split())
+            raise ConfigurationError(f"cluster {cluster!r} cannot be used: {reason}") from None
+        # The client's own retries know neither our deadline nor which calls may be repeated.
+        api.configuration.retries = False
+        api.rest_client.pool_manager.connection_pool_kw["retries"] = False
+        return api
 
     def _call(self, what: str, cluster: str, call: Callable[[tuple[float, float]], Any]) -> Any:
         patience = self.patience
@@ -290,6 +468,15 @@ class KubernetesGateway:
                     raise failure from None
                 time.sleep(wait)
                 pause = min(pause * 2, patience.longest_pause)
+
+
+def _client_of_the_pod() -> Any:
+    from kubernetes import client
+    from kubernetes.config import load_incluster_config
+
+    configuration = client.Configuration()
+    load_incluster_config(client_configuration=configuration)
+    return client.ApiClient(configuration)
 
 
 def _core(kind: str, name: str, labels: Mapping[str, str]) -> Json:

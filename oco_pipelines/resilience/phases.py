@@ -40,3 +40,37 @@ FAILED: Final = frozenset({Phase.FAILED_VALIDATION, Phase.PARTIALLY_FAILED, Phas
 def has_ended(phase: str) -> bool:
     """Whether an object in this phase is done; a phase that we do not know is not."""
     return phase in ENDED
+
+
+class Kind(StrEnum):
+    """Kinds of Velero that are followed."""
+
+    BACKUP = "Backup"
+    RESTORE = "Restore"
+    SCHEDULE = "Schedule"
+    LOCATION = "BackupStorageLocation"
+    DELETION = "DeleteBackupRequest"
+
+
+AVAILABLE: Final = "Available"
+PROCESSED: Final = "Processed"
+_BACKUP_ONLY: Final = frozenset({Phase.QUEUED, Phase.READY_TO_START, Phase.DELETING})
+# Every phase that each kind can report; an empty one is New, and of a location Unavailable.
+PHASES: Final[dict[Kind, frozenset[str]]] = {
+    Kind.BACKUP: frozenset(Phase),
+    Kind.RESTORE: frozenset(Phase) - _BACKUP_ONLY,
+    Kind.SCHEDULE: frozenset({"New", "Enabled", "FailedValidation"}),
+    Kind.LOCATION: frozenset({AVAILABLE, "Unavailable"}),
+    Kind.DELETION: frozenset({"New", "InProgress", PROCESSED}),
+}
+_EMPTY: Final = {Kind.LOCATION: "Unavailable"}
+
+
+def reported_phase(kind: Kind, phase: str | None) -> str:
+    """The phase of an object as it is kept: as reported, and what an empty one means."""
+    return phase or _EMPTY.get(kind, Phase.NEW.value)
+
+
+def is_known(kind: Kind, phase: str) -> bool:
+    """Whether this version knows the phase."""
+    return phase in PHASES[kind]

@@ -1,24 +1,37 @@
 """Executing a recovery plan: exactly one Restore, followed to its end and checked in the target.
 
-Plan: pending or approved → executing → completed | partially_failed | failed. A plan that was left
-executing by a crash is taken up again, under the same name.
+Plan: approved → executing → completed | partially_failed | failed. A plan that was left executing
+by a crash is taken up again, under the same name.
 """
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from psycopg.types.json import Jsonb
-
-from oco_pipelines.resilience import naming
+from oco_pipelines.resilience import naming, plans
+from oco_pipelines.resilience.evidence import (
+    ResourceList,
+    backup_contents,
+    cluster_contents,
+    restore_outcomes,
+)
 from oco_pipelines.resilience.kubernetes_gateway import RESTORES, Json, KubernetesGateway
 from oco_pipelines.resilience.phases import Phase, has_ended
+from oco_pipelines.resilience.preview import NAMESPACE, expected_objects, faults_of
+from oco_pipelines.resilience.previewing import (
+    DOWNLOAD_SECONDS,
+    await_recovery_point,
+    takes_volumes,
+    targets_of,
+)
 from oco_warehouse.database import Warehouse
-from oco_warehouse.errors import ConflictError, InvalidInputError, NotFoundError
+from oco_warehouse.errors import ConflictError, NotFoundError
+from oco_warehouse.recovery_rules import RecoveryRequest
 
 # Looks at the target; returns what it checked and what is wrong there, a line each.
 Verify = Callable[[], tuple[dict[str, Any], list[str]]]
+# Claims become Bound, and lists become current, a little after a restore says that it is done.
+SETTLE_SECONDS: Final = 30.0
 
 
 def plan_restore(
@@ -30,27 +43,16 @@ def plan_restore(
     purpose: str,
     requested_by: str,
 ) -> str:
-    """Write a pending plan that restores the mapped namespaces; returns its id."""
-    with warehouse.transaction() as connection:
-        row = connection.execute(
-            """
-            INSERT INTO oco.recovery_plans
-                (backup_id, purpose, target_cluster, namespaces, namespace_mapping, requested_by)
-            VALUES (%s, %s, %s, %s, %s, %s) RETURNING id::text
-            """,
-            [
-                backup_id,
-                purpose,
-                target_cluster,
-                list(namespace_mapping),
-                Jsonb({home: to for home, to in namespace_mapping.items() if home != to}),
-                requested_by,
-            ],
-        ).fetchone()
-    if row is None:
-        raise NotFoundError(f"backup record {backup_id!r} does not exist")
-    plan: str = row["id"]
-    return plan
+    """Write a pending plan that restores the mapped namespaces; returns its id.
+
+    Raises:
+        NotFoundError: when there is no such backup.
+        InvalidInputError: when the plan is refused.
+    """
+    request = RecoveryRequest(
+        backup_id, target_cluster, tuple(namespace_mapping), namespace_mapping
+    )
+    return plans.make_plan(warehouse, request, purpose=purpose, requested_by=requested_by)
 
 
 def execute_plan(
@@ -61,24 +63,38 @@ def execute_plan(
     verify: Verify | None = None,
     wait_seconds: float = 60.0,
     pause_seconds: float = 1.0,
+    settle_seconds: float = SETTLE_SECONDS,
 ) -> str:
     """Execute one plan; returns its status, `executing` when the wait was too short.
 
     Raises:
         NotFoundError: when there is no such plan.
-        ConflictError: when it has ended already, or its Restore's name is somebody else's.
+        ConflictError: when it is not approved, has ended already, or its Restore's name is
+            somebody else's.
         InvalidInputError: when it must not be executed; the plan has failed then.
+        UpstreamUnavailable: when its backup cannot be restored there yet; nothing was begun.
         UpstreamError: when the cluster refuses or does not answer; the plan stays executing.
     """
-    plan = _begin(warehouse, plan_id)
-    _create(gateway, plan)
+    found = plans.read_plan(warehouse, plan_id)
+    if found["status"] == "approved":
+        await_recovery_point(
+            warehouse, gateway, found, wait_seconds=wait_seconds, pause_seconds=pause_seconds
+        )
+    plan = plans.begin(warehouse, plan_id, naming.restore_name(plan_id))
+    if not _make_sure_of_the_restore(warehouse, gateway, plan):
+        gone = f"restore {plan['restore_name']!r} was deleted before it was seen to end"
+        return plans.end(warehouse, plan_id, "failed", gone, {"faults": [gone]})
     end = time.monotonic() + wait_seconds
     while True:
-        body = gateway.get_velero(plan["target_cluster"], RESTORES, plan["restore_name"])
+        try:
+            body = gateway.get_velero(plan["target_cluster"], RESTORES, plan["restore_name"])
+        except NotFoundError:
+            gone = f"restore {plan['restore_name']!r} was deleted before it was seen to end"
+            return plans.end(warehouse, plan_id, "failed", gone, {"faults": [gone]})
         status = body.get("status") or {}
         _note(warehouse, plan_id, status)
         if has_ended(status.get("phase") or ""):
-            return _end(warehouse, gateway, plan, status, verify)
+            return _end(warehouse, gateway, plan, status, verify, settle_seconds)
         if time.monotonic() + pause_seconds > end:
             return "executing"
         time.sleep(pause_seconds)
@@ -107,69 +123,36 @@ def build_restore(plan: dict[str, Any]) -> Json:
     }
 
 
-def _begin(warehouse: Warehouse, plan_id: str) -> dict[str, Any]:
-    with warehouse.transaction() as connection:
-        plan = connection.execute(
-            """
-            SELECT plan.*, record.backup_name, record.usable, record.usable_reason,
-                   coalesce(policy.protected, false) AS protected
-            FROM oco.recovery_plans AS plan
-            JOIN oco.backup_records AS record ON record.id = plan.backup_id
-            LEFT JOIN oco.dr_policies AS policy ON policy.id = record.policy_id
-            WHERE plan.id::text = %s FOR UPDATE OF plan
-            """,
-            [plan_id],
-        ).fetchone()
-        if plan is None:
-            raise NotFoundError(f"recovery plan {plan_id!r} does not exist")
-        if plan["status"] not in {"pending", "approved", "executing"}:
-            raise ConflictError(f"recovery plan {plan_id} is {plan['status']} already")
-        refusal = "" if plan["status"] == "executing" else _refusal(plan)
-        plan["restore_name"] = plan["restore_name"] or naming.restore_name(plan_id)
-        connection.execute(
-            """
-            UPDATE oco.recovery_plans SET status = %s, failure_reason = %s,
-                restore_name = CASE WHEN %s THEN restore_name ELSE %s END,
-                started_at = CASE WHEN %s THEN started_at ELSE coalesce(started_at, now()) END,
-                completed_at = CASE WHEN %s THEN now() END
-            WHERE id = %s
-            """,
-            [
-                "failed" if refusal else "executing",
-                refusal or None,
-                bool(refusal),
-                plan["restore_name"],
-                bool(refusal),
-                bool(refusal),
-                plan["id"],
-            ],
-        )
-    if refusal:
-        raise InvalidInputError(f"recovery plan {plan_id}: {refusal}")
-    return plan
+def _make_sure_of_the_restore(
+    warehouse: Warehouse, gateway: KubernetesGateway, plan: dict[str, Any]
+) -> bool:
+    """Create the plan's Restore, or find the one that is there; False when it was there and went.
 
-
-def _refusal(plan: dict[str, Any]) -> str:
-    if not plan["usable"]:
-        return f"backup {plan['backup_name']!r} is not usable: {plan['usable_reason']}"
-    mapping = plan["namespace_mapping"]
-    targets = {mapping.get(name, name) for name in plan["namespaces"]}
-    if plan["protected"] and targets & set(plan["namespaces"]):
-        return "its policy is protected: restores into its own namespaces are refused"
-    return ""
-
-
-def _create(gateway: KubernetesGateway, plan: dict[str, Any]) -> None:
+    Once it was seen it is never made again: it may have been deleted after it had done its work.
+    """
     cluster, name = plan["target_cluster"], plan["restore_name"]
+    if plan["restore_uid"] is not None:
+        try:
+            return _is_ours(gateway.get_velero(cluster, RESTORES, name), plan)
+        except NotFoundError:
+            return False
     try:
-        gateway.create_velero(cluster, RESTORES, build_restore(plan))
+        body = gateway.create_velero(cluster, RESTORES, build_restore(plan))
     except ConflictError:
-        found = gateway.get_velero(cluster, RESTORES, name)
-        labels = found["metadata"].get("labels") or {}
-        if labels.get(naming.PLAN_LABEL) != str(plan["id"]):
-            raise ConflictError(
-                f"cluster {cluster!r} has a restore {name!r} that is not of this plan; delete it"
-            ) from None
+        body = gateway.get_velero(cluster, RESTORES, name)
+        _is_ours(body, plan)
+    plans.note_restore(warehouse, str(plan["id"]), body["metadata"]["uid"])
+    return True
+
+
+def _is_ours(body: Json, plan: dict[str, Any]) -> bool:
+    labels = body["metadata"].get("labels") or {}
+    if labels.get(naming.PLAN_LABEL) != str(plan["id"]):
+        raise ConflictError(
+            f"cluster {plan['target_cluster']!r} has a restore {plan['restore_name']!r} that is "
+            "not of this plan; delete it"
+        )
+    return True
 
 
 def _note(warehouse: Warehouse, plan_id: str, status: Json) -> None:
@@ -177,7 +160,7 @@ def _note(warehouse: Warehouse, plan_id: str, status: Json) -> None:
     warehouse.execute(
         """
         UPDATE oco.recovery_plans SET restore_phase = %s, items_total = %s, items_restored = %s,
-            errors = %s, warnings = %s WHERE id::text = %s
+            errors = %s, warnings = %s WHERE id::text = %s AND status = 'executing'
         """,
         [
             status.get("phase") or Phase.NEW.value,
@@ -196,34 +179,62 @@ def _end(
     plan: dict[str, Any],
     status: Json,
     verify: Verify | None,
+    settle_seconds: float,
 ) -> str:
     phase = status["phase"]
-    # Velero's word alone is not enough: it says Completed when it skipped everything.
-    restored = int((status.get("progress") or {}).get("itemsRestored") or 0)
-    targets = [plan["namespace_mapping"].get(name, name) for name in plan["namespaces"]]
-    missing = [
-        name for name in targets if not gateway.namespace_exists(plan["target_cluster"], name)
-    ]
-    faults = [f"namespace {name!r} is not in the target" for name in missing]
-    checked: dict[str, Any] = {"namespaces": targets}
-    if not restored:
-        faults.append("nothing was restored: everything existed already")
-    if verify is not None and phase == Phase.COMPLETED:
-        more, wrong = verify()
-        checked |= more
-        faults += wrong
-    if phase == Phase.COMPLETED and not faults:
-        outcome, reason = "completed", None
-    else:
-        outcome = "partially_failed" if phase == Phase.PARTIALLY_FAILED else "failed"
+    checked: dict[str, Any] = {"namespaces": list(targets_of(plan).values())}
+    faults: list[str] = []
+    brought = 0
+    if phase in {Phase.COMPLETED, Phase.PARTIALLY_FAILED}:
+        # Velero's word alone is not enough: it says Completed when it skipped everything.
+        outcomes = restore_outcomes(
+            gateway, plan["target_cluster"], plan["restore_name"], DOWNLOAD_SECONDS
+        )
+        brought = _brought(outcomes["created"]) + _brought(outcomes["updated"])
+        checked["outcomes"] = {
+            outcome: sum(map(len, kinds.values())) for outcome, kinds in outcomes.items()
+        }
+        if not brought:
+            faults.append("nothing was restored: everything existed already")
+        expected, missing = _missing(gateway, plan, settle_seconds)
+        checked["expected_objects"] = expected
+        faults += missing
+        if verify is not None:
+            more, wrong = verify()
+            checked |= more
+            faults += wrong
+    if phase != Phase.COMPLETED:
         said = status.get("failureReason") or "; ".join(status.get("validationErrors") or [])
-        told = [] if phase == Phase.COMPLETED else [f"the restore ended {phase} {said}".strip()]
-        reason = "; ".join([*told, *faults])
-    warehouse.execute(
-        """
-        UPDATE oco.recovery_plans SET status = %s, failure_reason = %s, verification = %s,
-            completed_at = %s WHERE id = %s
-        """,
-        [outcome, reason, Jsonb({**checked, "faults": faults}), datetime.now(UTC), plan["id"]],
-    )
-    return outcome
+        faults.insert(0, f"the restore ended {phase} {said}".strip())
+    outcome = _outcome(plan["purpose"], brought, faults)
+    reason = "; ".join(faults) or None
+    return plans.end(warehouse, str(plan["id"]), outcome, reason, {**checked, "faults": faults})
+
+
+def _outcome(purpose: str, brought: int, faults: list[str]) -> str:
+    if not faults:
+        return "completed"
+    # A drill that is not wholly good proves nothing.
+    return "failed" if purpose == "drill" or not brought else "partially_failed"
+
+
+def _brought(outcome: ResourceList) -> int:
+    """Objects in an outcome; a namespace alone is nothing that was brought back."""
+    return sum(len(names) for kind, names in outcome.items() if kind != NAMESPACE)
+
+
+def _missing(
+    gateway: KubernetesGateway, plan: dict[str, Any], settle_seconds: float
+) -> tuple[int, list[str]]:
+    """(number of objects that must be there, what is wrong with them after a while)."""
+    cluster, targets = plan["target_cluster"], targets_of(plan)
+    contents = backup_contents(gateway, cluster, plan["backup_name"], DOWNLOAD_SECONDS)
+    expected = expected_objects(contents, targets, cluster_wide=takes_volumes(plan))
+    end = time.monotonic() + settle_seconds
+    while True:
+        there = cluster_contents(gateway, cluster, expected, targets.values())
+        faults = faults_of(expected, there)
+        pause = min(2.0, settle_seconds / 4)
+        if not faults or time.monotonic() + pause > end:
+            return sum(map(len, expected.values())), faults
+        time.sleep(pause)

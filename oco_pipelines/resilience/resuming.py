@@ -1,4 +1,4 @@
-"""Recovery plans that a crash left executing: found, and followed to their end."""
+"""Runs of recovery plans: their preview, their execution, and what a crash left executing."""
 
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
@@ -47,12 +47,12 @@ def resume_plan(
     warehouse: WarehouseResource,
     kubernetes: KubernetesResource,
 ) -> None:
-    """Execute a plan further, under the name of the Restore that it has.
+    """Execute a plan, or further, under the name of the Restore that it has.
 
-    The scratch namespace of an interrupted drill is removed when its restore has ended.
+    An interrupted drill has failed whatever its restore says; its scratch namespaces go.
     """
+    from oco_pipelines.resilience.plans import read_plan
     from oco_pipelines.resilience.restore import execute_plan
-    from oco_pipelines.resilience.store import read_plan
 
     gateway = kubernetes.open()
     if gateway is None:
@@ -74,10 +74,91 @@ def resume_plan(
     context.log.info("recovery plan %s is %s", config.plan_id, status)
 
 
-@job(description="Takes up a recovery plan that nobody follows any more.")
+@op(description="Makes the preview of one recovery plan.")
+def preview_one(
+    context: OpExecutionContext,
+    config: PlanConfig,
+    warehouse: WarehouseResource,
+    kubernetes: KubernetesResource,
+) -> None:
+    """Compare a plan's backup with its target, once; until both can be read it stays pending."""
+    from oco_pipelines.resilience.previewing import preview_plan
+
+    gateway = kubernetes.open()
+    if gateway is None:
+        raise UpstreamError(NO_CLUSTER)
+    preview = preview_plan(warehouse.open(), gateway, config.plan_id, wait_seconds=_FOLLOW_SECONDS)
+    context.log.info("preview of recovery plan %s: %s", config.plan_id, preview["counts"])
+
+
+@job(description="Previews a recovery plan that somebody asked for.")
+def preview_recovery() -> None:
+    """One op: the plan is its configuration."""
+    preview_one()
+
+
+@job(description="Executes a recovery plan, or takes up one that nobody follows any more.")
 def resume_recovery() -> None:
     """One op: the plan is its configuration."""
     resume_plan()
+
+
+@sensor(
+    jobs=[preview_recovery, resume_recovery],
+    minimum_interval_seconds=5,
+    default_status=DefaultSensorStatus.RUNNING,
+    description="Picks up recovery plans that were asked for over the API.",
+)
+def requested_recoveries(
+    context: SensorEvaluationContext, warehouse: WarehouseResource, kubernetes: KubernetesResource
+) -> Iterator[RunRequest | SkipReason]:
+    """Asks for what `requests_for` says, and tells the API which clusters there are."""
+    from oco_pipelines.resilience.plans import keep_targets
+
+    gateway = kubernetes.open()
+    if gateway is None:
+        yield SkipReason(NO_CLUSTER)
+        return
+    house, clusters = warehouse.open(), gateway.clusters()
+    keep_targets(house, clusters)
+    requests = requests_for(context.instance, house, clusters, datetime.now(UTC))
+    yield from requests
+    if not requests:
+        yield SkipReason("no recovery plan waits")
+
+
+def requests_for(
+    instance: DagsterInstance, warehouse: Warehouse, clusters: Collection[str], now: datetime
+) -> list[RunRequest]:
+    """One run for each plan without a preview and each that somebody asked to execute.
+
+    Args:
+        instance: knows the runs so far.
+        warehouse: knows the plans.
+        clusters: those that can be reached.
+        now: aware.
+    """
+    from oco_pipelines.resilience.plans import waiting_plan_ids
+
+    unseen, approved = waiting_plan_ids(warehouse, clusters)
+    requests = []
+    for plan_ids, job_name, op_name in (
+        (unseen, preview_recovery.name, "preview_one"),
+        (approved, resume_recovery.name, "resume_plan"),
+    ):
+        for plan_id in plan_ids:
+            tags = {f"{PLAN_TAG}/{op_name}": plan_id}
+            number = next_run(instance, tags, now)
+            if number is not None:
+                requests.append(
+                    RunRequest(
+                        run_key=f"{plan_id}:{op_name}:{number}",
+                        job_name=job_name,
+                        run_config=RunConfig(ops={op_name: PlanConfig(plan_id=plan_id)}),
+                        tags={**tags, PLAN_TAG: plan_id},
+                    )
+                )
+    return requests
 
 
 @sensor(

@@ -1,19 +1,19 @@
 """What starts runs: due policies, unfinished backups, and the passing of time."""
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from dagster import (
+    AssetMaterialization,
+    AssetObservation,
     AssetSelection,
-    DagsterInstance,
     DefaultScheduleStatus,
     DefaultSensorStatus,
-    RunConfig,
     RunRequest,
     RunsFilter,
     ScheduleDefinition,
     SensorEvaluationContext,
+    SensorResult,
     SkipReason,
     define_asset_job,
     sensor,
@@ -21,19 +21,18 @@ from dagster import (
 
 from oco_pipelines.resilience.assets import (
     NO_CLUSTER,
-    BackupsConfig,
     KubernetesResource,
 )
-from oco_pipelines.resilience.runs import LIVE, next_run
+from oco_pipelines.resilience.runs import LIVE
 from oco_pipelines.resources import WarehouseResource
-from oco_warehouse.database import Warehouse
-from oco_warehouse.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from oco_pipelines.resilience.policy import DrPolicy
+    from oco_pipelines.resilience.orchestrator import Outcome
 
-POLICY_TAG: Final = "oco/dr_policy"
-DUE_TAG: Final = "oco/due_at"
+# A tick comes every five seconds and a little more: what becomes due until the next one is waited
+# for, so that a backup is taken on time.
+AHEAD: Final = timedelta(seconds=8)
+BACKUPS_ASSET: Final = "backups"
 
 protect = define_asset_job(
     "protect",
@@ -48,79 +47,38 @@ watch_backups = define_asset_job(
 
 
 @sensor(
-    job=protect,
-    minimum_interval_seconds=10,
+    minimum_interval_seconds=5,
     default_status=DefaultSensorStatus.RUNNING,
-    description="Asks for a run for each policy whose backup is due, and again when it failed.",
+    description="Takes the backups that are due, itself: a run for each would be minutes late.",
 )
 def dr_policy_due(
     context: SensorEvaluationContext, warehouse: WarehouseResource, kubernetes: KubernetesResource
-) -> Iterator[RunRequest | SkipReason]:
-    """Asks for what `run_for` says."""
-    from oco_pipelines.resilience.store import read_policies
+) -> SensorResult | SkipReason:
+    """One materialisation of `backups` for each due time that has its Backup now."""
+    from oco_pipelines.resilience.orchestrator import take_until
 
-    gateway = kubernetes.open()
+    gateway = kubernetes.open(hurried=True)
     if gateway is None:
-        yield SkipReason(NO_CLUSTER)
-        return
-    house = warehouse.open()
-    known, now, asked = gateway.clusters(), datetime.now(UTC), 0
-    for policy in read_policies(house):
-        if not policy.enabled or policy.cluster not in known:
-            continue
-        try:
-            request = run_for(context.instance, house, policy, now)
-        except InvalidInputError as error:
-            context.log.warning("DR policy %s: %s", policy.name, error)
-            continue
-        if request is not None:
-            asked += 1
-            yield request
-    if not asked:
-        yield SkipReason("no backup is due")
+        return SkipReason(NO_CLUSTER)
+    outcomes, wrong = take_until(warehouse.open(), gateway, gateway.clusters(), AHEAD)
+    for line in wrong:
+        context.log.warning(line)
+    if not outcomes:
+        return SkipReason("no backup is due")
+    for outcome in outcomes:
+        if outcome.problem:
+            context.log.error("DR policy %s: %s", outcome.wanted.policy.name, outcome.problem)
+    return SensorResult(asset_events=[as_event(outcome) for outcome in outcomes])
 
 
-def run_for(
-    instance: DagsterInstance, warehouse: Warehouse, policy: "DrPolicy", now: datetime
-) -> RunRequest | None:
-    """The run that a policy needs now: for a due time without a backup, or whose backup failed.
+def as_event(outcome: "Outcome") -> AssetMaterialization | AssetObservation:
+    """What Dagster shows of a due time: a materialisation, or why there is none yet."""
+    from oco_pipelines.resilience.orchestrator import as_metadata
 
-    One run at a time for each (policy, due time), which the run key says too; after a failure it is
-    asked for again when a pause has passed. Missed due times are made up for by the newest.
-
-    Args:
-        instance: knows the runs so far.
-        warehouse: knows the backups so far.
-        policy: an enabled one.
-        now: aware.
-
-    Raises:
-        InvalidInputError: when the policy's schedule is wrong.
-    """
-    from oco_pipelines.resilience.due import Due, latest_due
-    from oco_pipelines.resilience.store import last_attempt
-    from oco_pipelines.resilience.tracker import may_try_again
-
-    due = latest_due(policy.schedule_cron, policy.time_zone, policy.handled_until, now)
-    if due is None:
-        handled = policy.last_due_at
-        if handled is None or not may_try_again(*last_attempt(warehouse, policy.id, handled)):
-            return None
-        due = Due(handled.astimezone(UTC), now - handled, 0)
-    at = due.at.isoformat()
-    number = next_run(instance, {POLICY_TAG: policy.name, DUE_TAG: at}, now)
-    if number is None:
-        return None
-    return RunRequest(
-        run_key=f"{policy.id}:{at}:{number}",
-        run_config=RunConfig(ops={"backups": BackupsConfig(policy_id=policy.id, due_at=at)}),
-        tags={
-            POLICY_TAG: policy.name,
-            DUE_TAG: at,
-            "oco/lateness_seconds": str(int(due.lateness.total_seconds())),
-            "oco/missed": str(due.missed),
-        },
-    )
+    metadata = as_metadata(outcome)
+    if outcome.problem:
+        return AssetObservation(BACKUPS_ASSET, metadata=metadata)
+    return AssetMaterialization(BACKUPS_ASSET, metadata=metadata)
 
 
 @sensor(

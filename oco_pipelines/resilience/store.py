@@ -1,15 +1,18 @@
 """The SQL of the domain: policies, backup records and verdicts."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 from oco_pipelines.resilience.compliance import Judgement
 from oco_pipelines.resilience.naming import POLICY_LABEL
-from oco_pipelines.resilience.phases import ENDED, Phase
+from oco_pipelines.resilience.phases import ENDED, Kind, Phase, is_known
 from oco_pipelines.resilience.policy import DrPolicy
 from oco_pipelines.resilience.usable import BackupState
-from oco_warehouse.database import Connection, Warehouse, lock
+from oco_warehouse.database import Connection, Warehouse
+from oco_warehouse.dr_rules import EVERYTHING
 from oco_warehouse.errors import NotFoundError
 
 _ENDED: Final = sorted(ENDED)
@@ -40,37 +43,59 @@ def mark_handled(warehouse: Warehouse, policy_id: str, due_at: datetime) -> None
     )
 
 
-def plan_backup(
-    warehouse: Warehouse,
-    policy: DrPolicy,
-    name: str,
-    due_at: datetime | None,
-    triggered_at: datetime,
-    attempt: int,
-) -> None:
-    """Record that a backup is about to be created; a second plan for it changes nothing.
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A backup that is about to be created."""
 
-    Written before the object is made, so that a crash in between leaves a trace.
+    policy: DrPolicy
+    name: str
+    due_at: datetime | None
+    attempt: int
+    namespaces: tuple[str, ...]
+
+
+def plan_backups(
+    warehouse: Warehouse, planned: Collection[Planned], triggered_at: datetime
+) -> list[str]:
+    """Record that backups are about to be created; a second plan for one changes nothing.
+
+    Written before the objects are made, so that a crash in between leaves a trace.
+
+    Returns:
+        The name of each: that of the first plan for its due time and attempt, whatever the policy
+        is called by now.
     """
-    warehouse.execute(
-        """
-        INSERT INTO oco.backup_records
-            (cluster, backup_name, policy_id, due_at, attempt, phase, namespaces,
-             storage_location, triggered_at, usable_reason)
-        VALUES (%s, %s, %s, %s, %s, 'New', %s, %s, %s, 'it has not been created yet')
-        ON CONFLICT DO NOTHING
-        """,
-        [
-            policy.cluster,
-            name,
-            policy.id,
-            due_at,
-            attempt,
-            list(policy.namespaces),
-            policy.storage_location,
-            triggered_at,
-        ],
-    )
+    names = []
+    with warehouse.transaction() as connection:
+        for one in planned:
+            connection.execute(
+                """
+                INSERT INTO oco.backup_records
+                    (cluster, backup_name, policy_id, due_at, attempt, phase, namespaces,
+                     storage_location, triggered_at, usable_reason)
+                VALUES (%s, %s, %s, %s, %s, 'New', %s, %s, %s, 'it has not been created yet')
+                ON CONFLICT DO NOTHING
+                """,
+                [
+                    one.policy.cluster,
+                    one.name,
+                    one.policy.id,
+                    one.due_at,
+                    one.attempt,
+                    list(one.namespaces),
+                    one.policy.storage_location,
+                    triggered_at,
+                ],
+            )
+            row = connection.execute(
+                """
+                SELECT backup_name FROM oco.backup_records
+                WHERE policy_id = %s AND due_at = %s AND attempt = %s
+                """,
+                [one.policy.id, one.due_at, one.attempt],
+            ).fetchone()
+            names.append(row["backup_name"] if row else one.name)
+    return names
 
 
 def last_attempt(warehouse: Warehouse, policy_id: str, due_at: datetime) -> tuple[int, str]:
@@ -90,33 +115,38 @@ def last_attempt(warehouse: Warehouse, policy_id: str, due_at: datetime) -> tupl
     return (rows[0]["attempt"], rows[0]["phase"]) if rows else (0, "")
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A backup with why it is no recovery point now, and why not even with its location there."""
+
+    state: BackupState
+    problem: str
+    unsound: str
+
+
 def keep_states(
-    warehouse: Warehouse,
-    cluster: str,
-    states: Collection[tuple[BackupState, str]],
-    now: datetime,
+    connection: Connection, cluster: str, judged: Collection[Judged], now: datetime
 ) -> int:
     """Write what a whole list of a cluster's backups says; returns how many are newly gone.
 
     Args:
-        warehouse: where to.
+        connection: holds the lock of the cluster's records.
         cluster: kubeconfig context.
-        states: every backup of the cluster with why it is unusable, empty when it is usable.
+        judged: every backup of the cluster.
         now: aware, from before the list was read: what was seen since then is not gone.
     """
-    with warehouse.transaction() as connection:
-        lock(connection, f"backup_records {cluster}")
-        for state, problem in states:
-            _keep_state(connection, state, problem, now)
-        return connection.execute(
-            """
-            UPDATE oco.backup_records
-            SET vanished_at = %s, usable = false, usable_reason = 'it is gone from the cluster'
-            WHERE cluster = %s AND backup_uid IS NOT NULL AND vanished_at IS NULL
-              AND last_seen_at < %s AND backup_uid <> ALL(%s)
-            """,
-            [now, cluster, now, [state.uid for state, _ in states]],
-        ).rowcount
+    for one in judged:
+        _keep_state(connection, one.state, one.problem, now, sound=not one.unsound)
+    return connection.execute(
+        """
+        UPDATE oco.backup_records
+        SET vanished_at = %s, usable = false, sound = false,
+            usable_reason = 'it is gone from the cluster'
+        WHERE cluster = %s AND backup_uid IS NOT NULL AND vanished_at IS NULL
+          AND last_seen_at < %s AND backup_uid <> ALL(%s)
+        """,
+        [now, cluster, now, [one.state.uid for one in judged]],
+    ).rowcount
 
 
 def keep_state(warehouse: Warehouse, state: BackupState, problem: str, now: datetime) -> str:
@@ -125,7 +155,19 @@ def keep_state(warehouse: Warehouse, state: BackupState, problem: str, now: date
         return _keep_state(connection, state, problem, now)
 
 
-def _keep_state(connection: Connection, state: BackupState, problem: str, now: datetime) -> str:
+def keep_state_in(connection: Connection, state: BackupState, problem: str, now: datetime) -> str:
+    """`keep_state` within a transaction of others."""
+    return _keep_state(connection, state, problem, now)
+
+
+def _keep_state(
+    connection: Connection,
+    state: BackupState,
+    problem: str,
+    now: datetime,
+    *,
+    sound: bool = False,
+) -> str:
     values: dict[str, Any] = {
         "cluster": state.cluster,
         "name": state.name,
@@ -143,6 +185,8 @@ def _keep_state(connection: Connection, state: BackupState, problem: str, now: d
         "completed": state.volume_operations_completed,
         "usable": not problem,
         "problem": problem,
+        "sound": sound,
+        "phase_known": is_known(Kind.BACKUP, state.phase),
         "created_at": state.created_at,
         "started_at": state.started_at,
         "completed_at": state.completed_at,
@@ -162,6 +206,7 @@ def _keep_state(connection: Connection, state: BackupState, problem: str, now: d
             volume_operations_attempted = %(attempted)s,
             volume_operations_completed = %(completed)s,
             usable = %(usable)s, usable_reason = %(problem)s, created_at = %(created_at)s,
+            sound = %(sound)s, phase_known = %(phase_known)s,
             started_at = %(started_at)s, completed_at = %(completed_at)s,
             expires_at = %(expires_at)s, vanished_at = NULL, last_seen_at = %(now)s
         WHERE id = (
@@ -180,8 +225,8 @@ def _keep_state(connection: Connection, state: BackupState, problem: str, now: d
                 (cluster, backup_name, backup_uid, policy_id, attempt, phase, namespaces,
                  storage_location, items_total, items_backed_up, errors, warnings,
                  validation_errors, failure_reason, volume_operations_attempted,
-                 volume_operations_completed, usable, usable_reason, created_at, started_at,
-                 completed_at, expires_at, last_seen_at)
+                 volume_operations_completed, usable, usable_reason, sound, phase_known,
+                 created_at, started_at, completed_at, expires_at, last_seen_at)
             SELECT %(cluster)s, %(name)s, %(uid)s,
                    (SELECT id FROM oco.dr_policies WHERE id::text = %(policy)s),
                    1 + coalesce((SELECT max(attempt) FROM oco.backup_records
@@ -189,7 +234,8 @@ def _keep_state(connection: Connection, state: BackupState, problem: str, now: d
                    %(phase)s, %(namespaces)s, %(storage_location)s, %(items_total)s,
                    %(items_backed_up)s, %(errors)s, %(warnings)s, %(validation_errors)s,
                    %(failure_reason)s, %(attempted)s, %(completed)s, %(usable)s, %(problem)s,
-                   %(created_at)s, %(started_at)s, %(completed_at)s, %(expires_at)s, %(now)s
+                   %(sound)s, %(phase_known)s, %(created_at)s, %(started_at)s,
+                   %(completed_at)s, %(expires_at)s, %(now)s
             RETURNING id::text
             """,
             values,
@@ -211,7 +257,7 @@ def count_unfinished(warehouse: Warehouse, clusters: Collection[str]) -> int:
     rows = warehouse.query(
         """
         SELECT count(*) AS unfinished FROM oco.backup_records
-        WHERE backup_uid IS NOT NULL AND vanished_at IS NULL AND phase <> ALL(%s)
+        WHERE backup_uid IS NOT NULL AND vanished_at IS NULL AND phase <> ALL(%s) AND phase_known
           AND cluster = ANY(%s) AND cluster IN (SELECT cluster FROM oco.dr_policies)
         """,
         [_ENDED, list(clusters)],
@@ -235,16 +281,70 @@ def abandoned_plan_ids(
     return [row["id"] for row in rows]
 
 
-def read_plan(warehouse: Warehouse, plan_id: str) -> dict[str, Any]:
-    """One row of oco.recovery_plans.
+# Recovery points of a policy that may be restored from, once their location is there.
+_POINTS: Final = """
+    SELECT record.id::text, record.started_at, record.namespaces, record.usable,
+           record.storage_location,
+           CASE WHEN location.name IS NULL THEN record.last_seen_at
+                WHEN location.phase <> 'Available' THEN location.phase_since END AS down_since
+    FROM oco.backup_records AS record
+    LEFT JOIN oco.velero_objects AS location
+        ON location.cluster = record.cluster AND location.kind = 'BackupStorageLocation'
+        AND location.name = record.storage_location AND location.vanished_at IS NULL
+    WHERE record.policy_id = %(policy)s AND record.cluster = %(cluster)s AND record.sound
+      AND record.vanished_at IS NULL
+      AND (record.expires_at IS NULL OR record.expires_at > %(now)s)
+    ORDER BY record.started_at DESC
+    LIMIT 500
+"""
+_AROUND: Final = """
+    SELECT restored.took AS measured_rto, restored.completed_at AS restored_at,
+           coalesce(last.usable_reason, '') AS problem, cluster.last_read_at,
+           cluster.error AS cluster_problem, due.problem AS due_problem,
+           running.yes IS NOT NULL AS running, location.phase = 'Available' IS TRUE
+               AS location_available, coalesce(ended.ended, 0) AS ended_count,
+           coalesce(ended.completed, 0) AS completed_count
+    FROM (SELECT 1) AS one
+    LEFT JOIN LATERAL (
+        SELECT plan.completed_at - plan.started_at AS took, plan.completed_at
+        FROM oco.recovery_plans AS plan
+        JOIN oco.backup_records AS record ON record.id = plan.backup_id
+        WHERE record.policy_id = %(policy)s AND plan.status = 'completed'
+        ORDER BY plan.completed_at DESC LIMIT 1) AS restored ON true
+    LEFT JOIN LATERAL (
+        SELECT usable_reason FROM oco.backup_records
+        WHERE policy_id = %(policy)s AND phase = ANY(%(ended)s) AND vanished_at IS NULL
+        ORDER BY coalesce(triggered_at, created_at) DESC LIMIT 1) AS last ON true
+    LEFT JOIN LATERAL (
+        SELECT true AS yes FROM oco.backup_records
+        WHERE policy_id = %(policy)s AND phase <> ALL(%(ended)s) AND phase_known
+          AND vanished_at IS NULL
+          AND coalesce(created_at, triggered_at) > %(now)s - %(rpo)s::interval
+        LIMIT 1) AS running ON true
+    LEFT JOIN LATERAL (
+        SELECT CASE WHEN state = 'failed' THEN problem ELSE '' END AS problem
+        FROM oco.dr_due_times WHERE policy_id = %(policy)s
+        ORDER BY due_at DESC LIMIT 1) AS due ON true
+    LEFT JOIN LATERAL (
+        SELECT count(*) AS ended, count(*) FILTER (WHERE phase = 'Completed') AS completed
+        FROM (SELECT phase FROM oco.backup_records
+              WHERE policy_id = %(policy)s AND phase = ANY(%(ended)s)
+              ORDER BY coalesce(triggered_at, created_at) DESC LIMIT 10) AS lately
+        ) AS ended ON true
+    LEFT JOIN oco.dr_clusters AS cluster ON cluster.cluster = %(cluster)s
+    LEFT JOIN LATERAL (
+        SELECT phase FROM oco.velero_objects
+        WHERE cluster = %(cluster)s AND kind = 'BackupStorageLocation' AND name = %(location)s
+          AND vanished_at IS NULL LIMIT 1) AS location ON true
+"""
 
-    Raises:
-        NotFoundError: when there is no such plan.
+
+def recovery_points(warehouse: Warehouse, policy: DrPolicy, now: datetime) -> list[dict[str, Any]]:
+    """Sound recovery points of a policy, newest first, each with since when its location is down.
+
+    The start counts, not the completion: what changed after it is not in the backup.
     """
-    rows = warehouse.query("SELECT * FROM oco.recovery_plans WHERE id::text = %s", [plan_id])
-    if not rows:
-        raise NotFoundError(f"recovery plan {plan_id!r} does not exist")
-    return rows[0]
+    return warehouse.query(_POINTS, {"policy": policy.id, "cluster": policy.cluster, "now": now})
 
 
 def read_evidence(warehouse: Warehouse, policy: DrPolicy, now: datetime) -> dict[str, Any]:
@@ -252,57 +352,60 @@ def read_evidence(warehouse: Warehouse, policy: DrPolicy, now: datetime) -> dict
 
     Returns:
         newest_id, newest_started_at: of the newest usable recovery point, or None.
-        measured_rto: of the newest successful restore of one of its backups, or None.
+        sound_started_at, sound_location, sound_location_down_since: of the newest sound one.
+        usable_count: usable recovery points.
+        measured_rto, restored_at: of the newest successful restore of one of its backups, or None.
         problem: why the newest backup that ended is unusable; empty when it is usable.
+        last_read_at, cluster_problem: when the cluster was read, and why it could not be.
+        due_problem: why the newest due time has no backup.
+        running, location_available, ended_count, completed_count: see `Evidence` and `Facts`.
     """
-    rows = warehouse.query(
-        """
-        SELECT newest.id::text AS newest_id, newest.started_at AS newest_started_at,
-               restored.took AS measured_rto, coalesce(last.usable_reason, '') AS problem
-        FROM (SELECT 1) AS one
-        LEFT JOIN LATERAL (
-            SELECT id, started_at FROM oco.backup_records
-            WHERE policy_id = %(policy)s AND cluster = %(cluster)s AND usable
-              AND vanished_at IS NULL AND (expires_at IS NULL OR expires_at > %(now)s)
-              AND namespaces @> %(namespaces)s
-            ORDER BY started_at DESC LIMIT 1) AS newest ON true
-        LEFT JOIN LATERAL (
-            SELECT plan.completed_at - plan.started_at AS took
-            FROM oco.recovery_plans AS plan
-            JOIN oco.backup_records AS record ON record.id = plan.backup_id
-            WHERE record.policy_id = %(policy)s AND plan.status = 'completed'
-            ORDER BY plan.completed_at DESC LIMIT 1) AS restored ON true
-        LEFT JOIN LATERAL (
-            SELECT usable_reason FROM oco.backup_records
-            WHERE policy_id = %(policy)s AND phase = ANY(%(ended)s) AND vanished_at IS NULL
-            ORDER BY coalesce(triggered_at, created_at) DESC LIMIT 1) AS last ON true
-        """,
-        {
-            "policy": policy.id,
-            "cluster": policy.cluster,
-            "namespaces": list(policy.namespaces),
-            "now": now,
-            "ended": _ENDED,
-        },
-    )
-    return rows[0]
+    values = {
+        "policy": policy.id,
+        "cluster": policy.cluster,
+        "location": policy.storage_location,
+        "rpo": policy.rpo_target,
+        "now": now,
+        "ended": _ENDED,
+    }
+    [around] = warehouse.query(_AROUND, values)
+    wanted = set(policy.namespaces)
+    points = [
+        point
+        for point in recovery_points(warehouse, policy, now)
+        if not point["namespaces"]
+        or EVERYTHING in point["namespaces"]
+        or wanted <= set(point["namespaces"])
+    ]
+    usable = [point for point in points if point["usable"]]
+    newest, sound = next(iter(usable), None), next(iter(points), None)
+    return {
+        **around,
+        "newest_id": newest["id"] if newest else None,
+        "newest_started_at": newest["started_at"] if newest else None,
+        "sound_started_at": sound["started_at"] if sound else None,
+        "sound_location": sound["storage_location"] if sound else None,
+        "sound_location_down_since": sound["down_since"] if sound else None,
+        "usable_count": len(usable),
+    }
 
 
 def keep_judgement(
-    warehouse: Warehouse,
+    connection: Connection,
     policy_id: str,
     judgement: Judgement,
     newest_id: str | None,
     measured_rto: timedelta | None,
+    readiness: Decimal,
     now: datetime,
 ) -> None:
     """Write one verdict."""
-    warehouse.execute(
+    connection.execute(
         """
         INSERT INTO oco.dr_compliance
             (policy_id, judged_at, verdict, reasons, newest_usable_backup_id,
-             recovery_point_age, measured_rto)
-        VALUES (%s, %s, %s, %s, %s, %s, %s)
+             recovery_point_age, measured_rto, readiness)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
         """,
         [
             policy_id,
@@ -312,6 +415,7 @@ def keep_judgement(
             newest_id,
             judgement.recovery_point_age,
             measured_rto,
+            readiness,
         ],
     )
 
@@ -329,8 +433,11 @@ def _policy(row: dict[str, Any]) -> DrPolicy:
         rpo_target=row["rpo_target"],
         rto_target=row["rto_target"],
         created_at=row["created_at"],
+        namespace_selector=row["namespace_selector"],
         label_selector=row["label_selector"],
         snapshot_options=row["snapshot_options"],
+        keep_at_least=row["keep_at_least"],
+        drill_cron=row["drill_cron"],
         protected=row["protected"],
         enabled=row["enabled"],
         last_due_at=row["last_due_at"],

@@ -1,17 +1,32 @@
 """Taking a policy's backup and following all backups of a cluster to their end."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from oco_pipelines.resilience import naming, store
+from oco_pipelines.resilience import keeper, naming, store, velero_store
 from oco_pipelines.resilience.backup import build_backup, create_backup, read_backup
-from oco_pipelines.resilience.kubernetes_gateway import BACKUPS, LOCATIONS, KubernetesGateway
-from oco_pipelines.resilience.phases import FAILED, has_ended
+from oco_pipelines.resilience.kubernetes_gateway import (
+    BACKUPS,
+    DATA_UPLOADS,
+    LOCATIONS,
+    MOVER_VERSION,
+    KubernetesGateway,
+)
+from oco_pipelines.resilience.phases import AVAILABLE, FAILED, Kind, has_ended, is_known
 from oco_pipelines.resilience.policy import DrPolicy
-from oco_pipelines.resilience.usable import BackupState, why_unusable
-from oco_warehouse.database import Warehouse
+from oco_pipelines.resilience.usable import why_unsound, why_unusable
+from oco_pipelines.resilience.velero_objects import (
+    PLURALS,
+    deletes,
+    failed_deletion,
+    read_object,
+)
+from oco_warehouse.database import Warehouse, lock
+from oco_warehouse.dr_rules import EVERYTHING
+from oco_warehouse.errors import InvalidInputError, NotFoundError, UpstreamError
 
 MOST_ATTEMPTS: Final = 3
 
@@ -49,13 +64,13 @@ def take_backup(
         last, phase = store.last_attempt(warehouse, policy.id, due_at)
         attempt = last + 1 if may_try_again(last, phase) else max(last, 1)
     name = naming.backup_name(policy.name, due_at or now, attempt)
-    missing = tuple(
-        namespace
-        for namespace in policy.namespaces
-        if namespace != "*" and not gateway.namespace_exists(policy.cluster, namespace)
-    )
-    store.plan_backup(warehouse, policy, name, due_at, now, attempt)
-    body, adopted = create_backup(gateway, policy, build_backup(policy, name, due_at, missing))
+    present = gateway.namespace_labels(policy.cluster)
+    namespaces = wanted_namespaces(policy, present)
+    missing = missing_namespaces(namespaces, present)
+    planned = store.Planned(policy, name, due_at, attempt, namespaces)
+    [name] = store.plan_backups(warehouse, [planned], now)
+    wanted = build_backup(policy, name, due_at, missing, namespaces)
+    body, adopted = create_backup(gateway, policy, wanted)
     state = read_backup(policy.cluster, body)
     # Whether it is usable is judged by the tracker, which knows the locations.
     problem = f"phase is {state.phase}, not yet judged"
@@ -65,6 +80,30 @@ def take_backup(
     return Taken(name, record_id, adopted)
 
 
+def wanted_namespaces(
+    policy: DrPolicy, present: Mapping[str, Mapping[str, str]]
+) -> tuple[str, ...]:
+    """What a policy wants backed up now. Pure.
+
+    Raises:
+        InvalidInputError: when its selector finds no namespace: Velero would take all of them.
+    """
+    namespaces = policy.namespaces_in(present)
+    if not namespaces:
+        raise InvalidInputError(
+            f"the namespace_selector of policy {policy.name!r} finds no namespace in "
+            f"{policy.cluster!r}"
+        )
+    return namespaces
+
+
+def missing_namespaces(
+    namespaces: tuple[str, ...], present: Mapping[str, Mapping[str, str]]
+) -> tuple[str, ...]:
+    """Those that are wanted and not there. Pure."""
+    return tuple(name for name in namespaces if name not in present and name != EVERYTHING)
+
+
 def may_try_again(attempt: int, phase: str) -> bool:
     """Whether a due time whose last attempt is in `phase` gets another one. Pure."""
     return phase in FAILED and attempt < MOST_ATTEMPTS
@@ -72,37 +111,109 @@ def may_try_again(attempt: int, phase: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """What one look at a cluster found, in numbers of backups."""
+    """What one look at a cluster found, in numbers of backups; `unknown` is of all kinds."""
 
     seen: int
     usable: int
     unfinished: int
     vanished: int
+    unknown: int
+    failed_deletions: int
+    kept: int
+    not_kept: int
 
 
 def track(
     warehouse: Warehouse, gateway: KubernetesGateway, cluster: str, policies: list[DrPolicy]
 ) -> Tracked:
-    """List a cluster's backups once and write what changed.
+    """List all of Velero's objects of a cluster once and write what changed.
 
     Raises:
         UpstreamError: when the cluster refuses or does not answer; nothing is written then.
     """
     wanted = {policy.id: policy.namespaces for policy in policies if policy.cluster == cluster}
-    available = available_locations(gateway, cluster)
-    now = datetime.now(UTC)
-    judged: list[tuple[BackupState, str]] = []
+    # From before the lists: what another tracker sees meanwhile is not gone.
+    now = velero_store.server_time(warehouse)
+    found = {
+        kind: [read_object(cluster, kind, body) for body in gateway.list_velero(cluster, plural)]
+        for kind, plural in PLURALS.items()
+    }
+    available = {one.name for one in found[Kind.LOCATION] if one.phase == AVAILABLE}
+    doomed = {name for one in found[Kind.DELETION] if (name := deletes(one))}
+    judged = []
     for body in gateway.list_velero(cluster, BACKUPS):
         state = read_backup(cluster, body)
+        if state.name in doomed:
+            state = replace(state, being_deleted=True)
         expected = wanted.get(state.labels.get(naming.POLICY_LABEL, ""), ())
-        judged.append((state, why_unusable(state, expected, available, now)))
-    vanished = store.keep_states(warehouse, cluster, judged, now)
+        problem = why_unusable(state, expected, available, now)
+        judged.append(store.Judged(state, problem, why_unsound(state, expected, now)))
+    sizes = moved_bytes(gateway, cluster)
+    with warehouse.transaction() as connection:
+        lock(connection, f"backup_records {cluster}")
+        vanished = store.keep_states(connection, cluster, judged, now)
+        velero_store.keep_sizes(connection, cluster, sizes)
+        velero_store.keep_objects(connection, cluster, found, now)
+        velero_store.keep_history(connection, cluster, now)
+        velero_store.cluster_read(connection, cluster, now)
+    states = [one.state for one in judged]
+    kept, not_kept = _keep_last_good(warehouse, gateway, cluster, policies, judged, now)
     return Tracked(
         seen=len(judged),
-        usable=sum(not problem for _, problem in judged),
-        unfinished=sum(not has_ended(state.phase) for state, _ in judged),
+        usable=sum(not one.problem for one in judged),
+        unfinished=sum(
+            not has_ended(state.phase) and is_known(Kind.BACKUP, state.phase) for state in states
+        ),
         vanished=vanished,
+        unknown=sum(not is_known(Kind.BACKUP, state.phase) for state in states)
+        + sum(not one.phase_known for objects in found.values() for one in objects),
+        failed_deletions=sum(failed_deletion(one) for one in found[Kind.DELETION]),
+        kept=kept,
+        not_kept=not_kept,
     )
+
+
+def moved_bytes(gateway: KubernetesGateway, cluster: str) -> dict[str, int]:
+    """Bytes of volume data that were moved for each backup, by its name; none of others.
+
+    Raises:
+        UpstreamError: when the cluster refuses or does not answer.
+    """
+    try:
+        bodies = gateway.list_velero(cluster, DATA_UPLOADS, version=MOVER_VERSION)
+    except NotFoundError:
+        return {}  # its Velero knows no data mover
+    sizes: dict[str, int] = {}
+    for body in bodies:
+        name = (body["metadata"].get("labels") or {}).get("velero.io/backup-name")
+        done = ((body.get("status") or {}).get("progress") or {}).get("bytesDone")
+        if name and done is not None:
+            sizes[name] = sizes.get(name, 0) + int(done)
+    return sizes
+
+
+def _keep_last_good(
+    warehouse: Warehouse,
+    gateway: KubernetesGateway,
+    cluster: str,
+    policies: list[DrPolicy],
+    judged: list[store.Judged],
+    now: datetime,
+) -> tuple[int, int]:
+    """(backups whose expiration was changed, policies where that failed)."""
+    kept = missed = 0
+    for policy in policies:
+        if policy.cluster != cluster:
+            continue
+        ours = [one for one in judged if one.state.labels.get(naming.POLICY_LABEL) == policy.id]
+        sound = [one.state for one in ours if not one.unsound]
+        usable = [one.state.uid for one in ours if not one.problem]
+        try:
+            kept += len(keeper.keep_last_good(warehouse, gateway, policy, sound, usable, now))
+        except UpstreamError:
+            # What was seen is true all the same; it is tried again at the next look.
+            missed += 1
+    return kept, missed
 
 
 def follow(

@@ -17,7 +17,8 @@ BASES: Final = ("effective", "billed")
 ACTUAL: Final = "actual"
 FORECAST: Final = "forecast"
 AMOUNT: Final = AmountRange(10**12, above_zero=True)
-SHARE: Final = AmountRange(100, above_zero=True)
+# 1 is all of the amount. More than ten times is taken for a percentage that was meant.
+SHARE: Final = AmountRange(10, above_zero=True)
 MAX_NAME: Final = 200
 _KEYS: Final = ("name", "amount_usd", "period", "filter", "cost_basis", "thresholds", "enabled")
 
@@ -136,7 +137,7 @@ def _thresholds(entry: object, at: str) -> tuple[Threshold, ...]:
     for number, item in enumerate(entry):
         here = f"{at}[{number}]"
         fields = _object(item, here, ("share", "by"))
-        share = _amount(_needed(fields, "share", here), f"{here}.share", SHARE)
+        share = _amount(_needed(fields, "share", here), f"{here}.share (0.8 is 80 %)", SHARE)
         by = _one_of(fields.get("by", ACTUAL), f"{here}.by", (ACTUAL, FORECAST))
         made = Threshold(share.normalize(), by)
         if made in found:

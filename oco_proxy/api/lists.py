@@ -1,4 +1,4 @@
-"""Read-only lists: calls, recommendations, backups, prices. One statement each."""
+"""Read-only lists: calls, backups, prices. One statement each."""
 
 import json
 from dataclasses import dataclass
@@ -31,16 +31,6 @@ WHERE ($1::timestamptz IS NULL OR ("timestamp", id) < ($1, $2))
 ORDER BY "timestamp" DESC, id DESC
 LIMIT $3
 """  # noqa: S608 - column names are constants
-_RECOMMENDATIONS_SQL: Final = """
-SELECT id::text AS id, provider, account_id, resource_id, resource_type, recommendation_type, title,
-       description, estimated_monthly_savings, confidence, status, status_reason, created_at,
-       last_seen_at, resolved_at
-FROM oco.optimization_recommendations
-WHERE ($1::timestamptz IS NULL OR (created_at, id::text) < ($1, $2))
-  AND ($4::text IS NULL OR status = $4)
-ORDER BY created_at DESC, id::text DESC
-LIMIT $3
-"""
 _BACKUPS_SQL: Final = """
 SELECT id::text AS id, cluster, backup_name, policy_id::text AS policy_id, due_at, phase,
        namespaces, storage_location, items_total, items_backed_up, errors, warnings, failure_reason,
@@ -84,7 +74,6 @@ class _List:
 
 
 _REQUESTS: Final = _List(_REQUESTS_SQL, "timestamp")
-_RECOMMENDATIONS: Final = _List(_RECOMMENDATIONS_SQL, "created_at")
 _BACKUPS: Final = _List(_BACKUPS_SQL, "first_seen_at")
 _MODELS: Final = _List(_MODELS_SQL, "updated_at", "key")
 
@@ -118,14 +107,6 @@ async def list_models(
         for name in JSON_COLUMNS:
             item[name] = json.loads(item[name], parse_int=str, parse_float=str)
     return page
-
-
-@get("/recommendations", guards=[viewer], summary="What could be saved", tags=["costs"])
-async def list_recommendations(
-    state: State, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None, status: Filter = None
-) -> Page:
-    """Recommendations of the optimizer, newest first."""
-    return await _RECOMMENDATIONS.page(state, cursor, limit, status)
 
 
 @get("/backups", guards=[viewer], summary="Recovery points", tags=["resilience"])

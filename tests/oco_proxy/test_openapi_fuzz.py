@@ -46,6 +46,14 @@ INSERT INTO oco.llm_insights (kind, scope, entity_id, title)
 INSERT INTO oco.alerts (kind, dedupe_key, scope, entity_id, title)
     VALUES ('spend_spike', 'k', 'team', 't', 'a spike');
 INSERT INTO oco.backup_records (cluster, backup_name, phase) VALUES ('c', 'b', 'Completed');
+INSERT INTO oco.dr_namespaces (cluster, namespace, policies, volumes, verdict, reasons, since,
+    judged_at) VALUES ('c', 'n', '{}', 1, 'NotCovered', '{none}', now(), now());
+INSERT INTO oco.velero_objects (cluster, kind, uid, name, phase, phase_known, phase_since,
+    first_seen_at, last_seen_at) VALUES ('c', 'BackupStorageLocation', 'u', 'default', 'Available',
+    true, now(), now(), now());
+UPDATE oco.backup_records SET usable = true, namespaces = '{a}';
+INSERT INTO oco.recovery_plans (backup_id, target_cluster, namespaces)
+    SELECT id, 'c', '{a}' FROM oco.backup_records;
 INSERT INTO oco.optimization_recommendations (provider, resource_id, resource_type,
     recommendation_type, title, description, estimated_monthly_savings, confidence)
     VALUES ('aws', 'i-1', 'vm', 'idle_instance', 'idle', 'It does nothing', 1.5, 0.9);
@@ -69,6 +77,9 @@ def fill(gateway: Any, headers: dict[str, str]) -> None:
             ("/routing/policies", {"strategy": "balanced"}),
         ):
             client.post(path, json={**scope, **more}).raise_for_status()
+        policy = {"name": "p", "cluster": "c", "namespaces": ["n"], "schedule_cron": "0 * * * *"}
+        policy |= {"rpo_target": "2h", "rto_target": "1h"}
+        client.post("/dr/policies", json=policy).raise_for_status()
         limit = {**scope, "requests_per_minute": 10}
         client.put("/rate-limits", json=limit).raise_for_status()
         hook = {"name": "n", "kind": "webhook", "target": "https://example.com"}

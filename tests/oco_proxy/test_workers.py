@@ -115,7 +115,7 @@ def test_a_stopping_gateway_takes_no_new_clients_and_finishes_its_calls(
                 httpx.post,
                 f"{gateway.openai}/chat/completions",
                 json=BODY,
-                headers={"X-Standin": "delay=5"},
+                headers={"X-Standin": "delay=9"},
                 timeout=30,
             )
             for _ in range(4)
@@ -131,7 +131,7 @@ def test_a_stopping_gateway_takes_no_new_clients_and_finishes_its_calls(
                 return True
             return False
 
-        assert eventually(is_refused, 2.5)
+        assert eventually(is_refused, 6)
         assert not any(call.done() for call in calls)
         assert {call.result().status_code for call in calls} == {200}
         assert parent.wait(20) == 0

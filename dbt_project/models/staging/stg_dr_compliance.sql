@@ -14,7 +14,8 @@ renamed as (
         reasons,
         newest_usable_backup_id,
         recovery_point_age,
-        measured_rto
+        measured_rto,
+        readiness
     from source
 
 )

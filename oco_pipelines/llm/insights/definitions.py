@@ -67,6 +67,8 @@ def model_switches(
     """
     from oco_pipelines.llm.insights import model_switch as rule
     from oco_pipelines.llm.insights import model_traffic
+    from oco_pipelines.llm.insights.switch_outcome import measure_switches
+    from oco_pipelines.optimizer.calibration_store import read_calibration
     from oco_pipelines.optimizer.store import write_recommendations
 
     started = time.monotonic()
@@ -77,12 +79,18 @@ def model_switches(
         for traffic in model_traffic.read_traffic(house, now)
         if (made := rule.model_switch(traffic, models, prices, now)) is not None
     ]
-    written = write_recommendations(house, rule.RULE, found)
+    written = write_recommendations(
+        house, [rule.RULE], found, now, calibration=read_calibration(house)
+    )
+    measured = measure_switches(house, now)
     context.log.info("%d switches, %d expired", written.found, written.expired)
     return MaterializeResult(
         metadata={
             "rows": written.found,
+            "opened": written.opened,
             "expired": written.expired,
+            "measured_on_the_ledger": measured.asked,
+            "outcomes_known": measured.decided,
             "total_usd_a_month": str(exact_sum(item.estimated_monthly_savings for item in found)),
             "window": f"{rule.WINDOW.days} days until {now:%Y-%m-%d %H:%M} UTC",
             "seconds": time.monotonic() - started,

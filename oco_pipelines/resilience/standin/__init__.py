@@ -5,6 +5,10 @@ its faults. Does not belong here: anything that production code imports; nothing
 the rest of the domain.
 """
 
-from oco_pipelines.resilience.standin.cluster import StandinCluster, standin_cluster
+from oco_pipelines.resilience.standin.cluster import (
+    StandinCluster,
+    standin_cluster,
+    standin_clusters,
+)
 
-__all__ = ["StandinCluster", "standin_cluster"]
+__all__ = ["StandinCluster", "standin_cluster", "standin_clusters"]

@@ -8,23 +8,25 @@ import base64
 import copy
 import json
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from oco_pipelines.resilience.standin.discovery import discovery
-from oco_pipelines.resilience.standin.objects import ApiError, Objects, merge_patch
-from oco_pipelines.resilience.standin.resources import (
-    RESOURCES,
-    Json,
-    Resource,
+from oco_pipelines.resilience.standin.objects import ApiError, Objects
+from oco_pipelines.resilience.standin.patches import apply_patch
+from oco_pipelines.resilience.standin.resources import RESOURCES, Json, Resource
+from oco_pipelines.resilience.standin.schema import (
+    metadata_problems,
+    problems,
     prune,
-    unknown_fields,
-    wrong_types,
+    unknown_paths,
 )
+from oco_pipelines.resilience.standin.velero_schemas import SCHEMAS
 
-MERGE_PATCH: Final = "application/merge-patch+json"
+# Pages that can be asked for at once; older ones have expired.
+MOST_SNAPSHOTS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,12 @@ class Fault:
     """One answer in place of the real one: a status, how it is given, and whether work is done.
 
     Attributes:
-        status: HTTP status.
+        status: HTTP status; 0 gives no answer at all, as a timeout does.
         retry_after: seconds, sent as Retry-After.
         method: only for requests of this method; empty for any.
         path: only for requests whose path holds this.
         after: when True the request takes effect and only its answer is lost.
+        times: how many requests get it.
     """
 
     status: int
@@ -53,6 +56,7 @@ class Fault:
     method: str = ""
     path: str = ""
     after: bool = False
+    times: int = 1
 
 
 @dataclass(slots=True)
@@ -60,25 +64,30 @@ class Api:
     """The REST surface over some objects.
 
     Attributes:
-        faults: answers to give in place of real ones, each once.
+        faults: answers to give in place of real ones; of those that fit a request the first.
         seen: (method, path) of the last requests.
     """
 
     objects: Objects
     faults: deque[Fault] = field(default_factory=deque)
     seen: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=1000))
+    _snapshots: OrderedDict[int, list[Json]] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take_fault(self, method: str, path: str) -> Fault | None:
         """The next fault for a request, if one waits."""
         with self._lock:
-            first = self.faults[0] if self.faults else None
-            if first and first.method in {"", method} and first.path in path:
-                return self.faults.popleft()
+            for number, fault in enumerate(self.faults):
+                if fault.method in {"", method} and fault.path in path:
+                    if fault.times > 1:
+                        self.faults[number] = replace(fault, times=fault.times - 1)
+                    else:
+                        del self.faults[number]
+                    return fault
             return None
 
     def answer(
-        self, method: str, path: str, query: Mapping[str, str], body: Json, content_type: str
+        self, method: str, path: str, query: Mapping[str, str], body: Any, content_type: str
     ) -> tuple[int, Json]:
         """Status and JSON of one request that is not a watch.
 
@@ -95,16 +104,21 @@ class Api:
             return 200, self.listing(target, query)
         if method == "POST":
             checked = _admit(target.resource, body, query)
+            if query.get("dryRun"):
+                return 201, checked
             return 201, self.objects.create(target.resource, target.namespace, checked)
         raise ApiError(405, "MethodNotAllowed", f"{method} is not served on {path}")
 
     def _one(
-        self, method: str, target: Target, query: Mapping[str, str], body: Json, content_type: str
+        self, method: str, target: Target, query: Mapping[str, str], body: Any, content_type: str
     ) -> tuple[int, Json]:
         where = (target.resource, target.namespace, target.name)
         if method == "GET":
             return 200, self.objects.get(*where)
         if method == "DELETE":
+            wanted = (body.get("preconditions") or {}).get("uid") if isinstance(body, dict) else ""
+            if wanted and self.objects.get(*where)["metadata"]["uid"] != wanted:
+                raise ApiError(409, "Conflict", f"the UID is not {wanted}")
             gone = self.objects.delete(*where)
             details = {"name": target.name, "kind": target.resource.plural}
             details["uid"] = gone["metadata"]["uid"]
@@ -112,11 +126,10 @@ class Api:
         if method == "PUT":
             return 200, self.objects.replace(*where, _admit(target.resource, body, query))
         if method == "PATCH":
-            if content_type != MERGE_PATCH:
-                raise ApiError(415, "UnsupportedMediaType", f"only {MERGE_PATCH} is served")
 
             def edit(kept: Json) -> None:
-                merged = _admit(target.resource, merge_patch(kept, body), query)
+                patched = apply_patch(kept, body, content_type, target.resource)
+                merged = _admit(target.resource, patched, query)
                 kept.clear()
                 kept.update(merged)
 
@@ -129,19 +142,19 @@ class Api:
         Raises:
             ApiError: 400 for a bad selector or limit, 410 for a page that is too old.
         """
-        version, found = self.objects.list_all(target.resource, target.namespace)
-        found = [body for body in found if selects(query, body)]
-        metadata: Json = {"resourceVersion": str(version)}
-        start = 0
+        limit, start = _whole(query, "limit"), 0
         if query.get("continue"):
-            asked, start = _continued(query["continue"])
+            number, version, start = _continued(query["continue"])
             # A page comes from the snapshot of the first one; ours live no longer than history.
-            self.objects.since(asked)
-            metadata["resourceVersion"] = str(asked)
-            version = asked
-        limit = _whole(query, "limit")
+            self.objects.since(version)
+            found = self._snapshot(number)
+        else:
+            version, found = self.objects.list_all(target.resource, target.namespace)
+            found = [body for body in found if selects(query, body)]
+            number = self._keep(found) if limit and limit < len(found) else 0
+        metadata: Json = {"resourceVersion": str(version)}
         if limit and start + limit < len(found):
-            token = json.dumps([version, start + limit]).encode()
+            token = json.dumps([number, version, start + limit]).encode()
             metadata["continue"] = base64.urlsafe_b64encode(token).decode()
             metadata["remainingItemCount"] = len(found) - start - limit
         items = found[start : start + limit] if limit else found[start:]
@@ -151,6 +164,20 @@ class Api:
             "metadata": metadata,
             "items": items,
         }
+
+    def _keep(self, found: list[Json]) -> int:
+        with self._lock:
+            number = next(reversed(self._snapshots), 0) + 1
+            self._snapshots[number] = found
+            if len(self._snapshots) > MOST_SNAPSHOTS:
+                self._snapshots.popitem(last=False)
+            return number
+
+    def _snapshot(self, number: int) -> list[Json]:
+        with self._lock:
+            if number not in self._snapshots:
+                raise ApiError(410, "Expired", "the provided continue parameter is too old")
+            return self._snapshots[number]
 
 
 _STATUS: Final[Json] = {"apiVersion": "v1", "kind": "Status", "metadata": {}}
@@ -226,26 +253,33 @@ def _exists(term: str, labels: Mapping[str, str]) -> bool:
     return term[1:] not in labels if term.startswith("!") else term in labels
 
 
-def _admit(resource: Resource, body: Json, query: Mapping[str, str]) -> Json:
-    body = copy.deepcopy(body)
-    given = (body.get("apiVersion"), body.get("kind"))
+def _admit(resource: Resource, body: Any, query: Mapping[str, str]) -> Json:
+    if not isinstance(body, dict):
+        raise ApiError(400, "BadRequest", "body is not an object")
+    admitted: Json = copy.deepcopy(body)
+    given = (admitted.get("apiVersion"), admitted.get("kind"))
     if given != (resource.api_version, resource.kind):
         raise ApiError(400, "BadRequest", f"object is {given}, not a {resource.kind}")
-    unknown = unknown_fields(resource.kind, body)
-    if unknown and query.get("fieldValidation") == "Strict":
-        fields = ", ".join(f'unknown field "{path}"' for path in unknown)
-        raise ApiError(400, "BadRequest", f"strict decoding error: {fields}")
-    prune(resource.kind, body)
-    wrong = wrong_types(resource.kind, body)
+    wrong = list(metadata_problems(admitted.get("metadata") or {}))
+    schema = SCHEMAS.get(resource.kind)
+    if schema is not None:
+        unknown = unknown_paths(schema, admitted)
+        if unknown and query.get("fieldValidation") == "Strict":
+            fields = ", ".join(f'unknown field "{path}"' for path in unknown)
+            raise ApiError(400, "BadRequest", f"strict decoding error: {fields}")
+        prune(schema, admitted)
+        wrong += problems(schema, admitted)
     if wrong:
-        raise ApiError(422, "Invalid", f"{resource.kind} is invalid: {'; '.join(wrong)}")
-    return body
+        name = (admitted.get("metadata") or {}).get("name", "")
+        kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
+        raise ApiError(422, "Invalid", f'{kind} "{name}" is invalid: {"; ".join(wrong)}')
+    return admitted
 
 
-def _continued(token: str) -> tuple[int, int]:
+def _continued(token: str) -> tuple[int, int, int]:
     try:
-        version, start = json.loads(base64.urlsafe_b64decode(token))
-        return int(version), int(start)
+        number, version, start = json.loads(base64.urlsafe_b64decode(token))
+        return int(number), int(version), int(start)
     except (ValueError, TypeError):
         raise ApiError(400, "BadRequest", "continue key is not valid") from None
 

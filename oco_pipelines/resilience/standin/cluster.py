@@ -3,16 +3,21 @@
 import secrets
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import yaml
 
 from oco_pipelines.resilience.standin.api import Api
 from oco_pipelines.resilience.standin.objects import Objects
 from oco_pipelines.resilience.standin.server import ApiServer
+from oco_pipelines.resilience.standin.storage import Storage
 from oco_pipelines.resilience.standin.velero import LOCATIONS, NAMESPACE, NAMESPACES, Velero
+
+# Its name is that of the storage location, too.
+BUCKET: Final = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,48 +64,106 @@ def standin_cluster(
     Raises:
         OSError: when the port is taken or the file cannot be written.
     """
+    with standin_clusters(
+        kubeconfig,
+        [name],
+        namespaces=namespaces,
+        port=port,
+        step_seconds=step_seconds,
+        require_token=require_token,
+    ) as running:
+        yield running[name]
+
+
+@contextmanager
+def standin_clusters(
+    kubeconfig: Path,
+    names: Sequence[str],
+    *,
+    namespaces: Sequence[str] = ("default",),
+    port: int = 0,
+    step_seconds: float = 0.05,
+    sync_seconds: float = 60.0,
+    require_token: bool = False,
+) -> Iterator[dict[str, StandinCluster]]:
+    """Run stand-in clusters that back up into one bucket, until the block ends.
+
+    Args:
+        kubeconfig: as for `standin_cluster`.
+        names: names of their contexts; the first is the current one.
+        namespaces: namespaces that the first begins with; the others have Velero's and `default`.
+        port: of the first, the others follow it; 0 for free ones.
+        step_seconds: as for `standin_cluster`.
+        sync_seconds: how often a cluster looks for backups of the others.
+        require_token: as for `standin_cluster`.
+
+    Raises:
+        OSError: when a port is taken or the file cannot be written.
+    """
+    storage, token = Storage(buckets={BUCKET}), secrets.token_urlsafe(24)
+    with ExitStack() as stack:
+        running = {}
+        for number, name in enumerate(names):
+            there = namespaces if number == 0 else ("default",)
+            velero = Velero(_furnished(there), step_seconds, storage=storage)
+            velero.sync_seconds = sync_seconds
+            velero.set_location("default", "Available")
+            api = Api(velero.objects)
+            server = ApiServer(
+                api, storage, token, port and port + number, require_token=require_token
+            )
+            velero.upkeep.address = server.url
+            stack.enter_context(_served(server, velero))
+            running[name] = StandinCluster(
+                name, server.url, kubeconfig, velero.objects, velero, api
+            )
+        _write_kubeconfig(kubeconfig, {name: one.url for name, one in running.items()}, token)
+        yield running
+
+
+def _furnished(namespaces: Sequence[str]) -> Objects:
+    """A cluster at its beginning: namespaces and a storage location."""
     objects = Objects()
-    velero = Velero(objects, step_seconds)
     for namespace in dict.fromkeys((NAMESPACE, *namespaces)):
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
         objects.create(NAMESPACES, "", body)
     location = {
         "metadata": {"name": "default"},
-        "spec": {"provider": "standin", "default": True, "objectStorage": {"bucket": "memory"}},
+        "spec": {"provider": "standin", "default": True, "objectStorage": {"bucket": BUCKET}},
     }
     objects.create(LOCATIONS, NAMESPACE, location)
-    velero.set_location("default", "Available")
-    api = Api(objects)
-    token = secrets.token_urlsafe(24)
-    server = ApiServer(api, token, port, require_token=require_token)
+    return objects
+
+
+@contextmanager
+def _served(server: ApiServer, velero: Velero) -> Iterator[None]:
     threads = [
         threading.Thread(target=server.serve_forever, args=(0.1,), name="standin-api", daemon=True),
         threading.Thread(target=velero.run, name="standin-velero", daemon=True),
     ]
+    for thread in threads:
+        thread.start()
     try:
-        _write_kubeconfig(kubeconfig, name, server.url, token)
-        for thread in threads:
-            thread.start()
-        yield StandinCluster(name, server.url, kubeconfig, objects, velero, api)
+        yield
     finally:
         velero.stop()
         server.closing.set()
-        if threads[0].is_alive():
-            server.shutdown()
+        server.shutdown()
         server.server_close()
         for thread in threads:
-            if thread.is_alive():
-                thread.join(5)
+            thread.join(5)
 
 
-def _write_kubeconfig(path: Path, name: str, url: str, token: str) -> None:
+def _write_kubeconfig(path: Path, urls: dict[str, str], token: str) -> None:
     config = {
         "apiVersion": "v1",
         "kind": "Config",
-        "current-context": name,
-        "clusters": [{"name": name, "cluster": {"server": url}}],
-        "users": [{"name": name, "user": {"token": token}}],
-        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+        "current-context": next(iter(urls)),
+        "clusters": [{"name": name, "cluster": {"server": url}} for name, url in urls.items()],
+        "users": [{"name": "standin", "user": {"token": token}}],
+        "contexts": [
+            {"name": name, "context": {"cluster": name, "user": "standin"}} for name in urls
+        ],
     }
     path.touch(mode=0o600)
     path.chmod(0o600)

@@ -23,14 +23,14 @@ def _root(group: str, version: str) -> str:
 
 
 def _groups() -> list[Json]:
-    pairs = [(group, version) for group, version in GROUP_VERSIONS if group]
+    versions: dict[str, list[Json]] = {}
+    for group, version in GROUP_VERSIONS:
+        if group:
+            one = {"groupVersion": f"{group}/{version}", "version": version}
+            versions.setdefault(group, []).append(one)
     return [
-        {
-            "name": group,
-            "versions": [{"groupVersion": f"{group}/{version}", "version": version}],
-            "preferredVersion": {"groupVersion": f"{group}/{version}", "version": version},
-        }
-        for group, version in pairs
+        {"name": group, "versions": served, "preferredVersion": served[0]}
+        for group, served in versions.items()
     ]
 
 

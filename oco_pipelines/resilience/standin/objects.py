@@ -9,13 +9,12 @@ import uuid
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from oco_pipelines.resilience.standin.resources import RESOURCES, Json, Resource
+from oco_pipelines.resilience.standin.resources import BY_KIND, Json, Resource
 
 HISTORY: Final = 1000
-_BY_KIND: Final = {resource.kind: resource for resource in RESOURCES}
 
 
 class ApiError(Exception):
@@ -39,14 +38,24 @@ class Change:
 
 
 class Objects:
-    """All objects of one cluster, safe for many threads. Bodies go in and out as copies."""
+    """All objects of one cluster, safe for many threads. Bodies go in and out as copies.
+
+    Attributes:
+        version: the newest resourceVersion.
+        skew: how far the cluster's clock is ahead of ours.
+    """
 
     def __init__(self) -> None:
+        self.skew = timedelta(0)
         self._lock = threading.RLock()
         self.changed = threading.Condition(self._lock)
         self._bodies: dict[tuple[str, str, str], Json] = {}
         self._history: deque[Change] = deque(maxlen=HISTORY)
         self.version = 0
+
+    def now(self) -> datetime:
+        """What the cluster's clock shows."""
+        return datetime.now(UTC) + self.skew
 
     def get(self, resource: Resource, namespace: str, name: str) -> Json:
         """One object.
@@ -85,9 +94,9 @@ class Objects:
                 message = f'{resource.plural} "{name}" already exists'
                 raise ApiError(409, "AlreadyExists", message)
             if resource.namespaced and ("Namespace", "", namespace) not in self._bodies:
-                raise _not_found(_BY_KIND["Namespace"], namespace)
+                raise _not_found(BY_KIND["Namespace"], namespace)
             metadata |= {"name": name, "uid": str(uuid.uuid4()), "generation": 1}
-            metadata["creationTimestamp"] = timestamp()
+            metadata["creationTimestamp"] = timestamp(self.now())
             if resource.namespaced:
                 metadata["namespace"] = namespace
             kept = {
@@ -136,7 +145,7 @@ class Objects:
             if resource.kind == "Namespace":
                 inside = [key for key in self._bodies if key[1] == name]
                 for kind, home, other in inside:
-                    self.delete(_BY_KIND[kind], home, other)
+                    self.delete(BY_KIND[kind], home, other)
             del self._bodies[(resource.kind, namespace, name)]
             return self._record("DELETED", resource, body)
 

@@ -1,4 +1,4 @@
-"""The kinds that the stand-in serves, and the structural schemas of Velero's."""
+"""The kinds that the stand-in serves."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -27,130 +27,43 @@ class Resource:
         """Its name for one object."""
         return self.kind.lower()
 
+    @property
+    def is_velero(self) -> bool:
+        """Whether it is one of Velero's own."""
+        return self.group == VELERO_GROUP
 
-_VELERO: Final = ("velero.io", "v1")
+
+VELERO_GROUP: Final = "velero.io"
+_VELERO: Final = (VELERO_GROUP, "v1")
+_MOVER: Final = (VELERO_GROUP, "v2alpha1")
+_RBAC: Final = ("rbac.authorization.k8s.io", "v1")
+# In the order in which a restore makes them.
 RESOURCES: Final = (
     Resource("", "v1", "namespaces", "Namespace", namespaced=False, short_names=("ns",)),
+    Resource("", "v1", "persistentvolumes", "PersistentVolume", False, ("pv",)),
+    Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", True, ("pvc",)),
+    Resource("", "v1", "serviceaccounts", "ServiceAccount", True, ("sa",)),
+    Resource("", "v1", "secrets", "Secret"),
     Resource("", "v1", "configmaps", "ConfigMap", short_names=("cm",)),
+    Resource("", "v1", "services", "Service", True, ("svc",)),
+    Resource("", "v1", "pods", "Pod", True, ("po",)),
+    Resource("apps", "v1", "deployments", "Deployment", True, ("deploy",)),
+    Resource("apps", "v1", "statefulsets", "StatefulSet", True, ("sts",)),
+    Resource(*_RBAC, "clusterroles", "ClusterRole", namespaced=False),
+    Resource(*_RBAC, "roles", "Role"),
+    Resource(*_RBAC, "rolebindings", "RoleBinding"),
     Resource(*_VELERO, "backups", "Backup"),
     Resource(*_VELERO, "restores", "Restore"),
     Resource(*_VELERO, "schedules", "Schedule"),
-    Resource(*_VELERO, "backupstoragelocations", "BackupStorageLocation", short_names=("bsl",)),
+    Resource(*_VELERO, "backupstoragelocations", "BackupStorageLocation", True, ("bsl",)),
+    Resource(*_VELERO, "volumesnapshotlocations", "VolumeSnapshotLocation", True, ("vsl",)),
     Resource(*_VELERO, "deletebackuprequests", "DeleteBackupRequest"),
+    Resource(*_VELERO, "downloadrequests", "DownloadRequest"),
+    Resource(*_VELERO, "serverstatusrequests", "ServerStatusRequest", True, ("ssr",)),
+    Resource(*_MOVER, "datauploads", "DataUpload"),
+    Resource(*_MOVER, "datadownloads", "DataDownload"),
 )
-GROUP_VERSIONS: Final = (("", "v1"), _VELERO)
-
-_STRINGS: Final = "string[]"
-# Open objects are checked as objects only: the CRDs nest deeper than a stand-in needs to.
-_FILTERS: Final[dict[str, str]] = {
-    "includedNamespaces": _STRINGS,
-    "excludedNamespaces": _STRINGS,
-    "includedResources": _STRINGS,
-    "excludedResources": _STRINGS,
-    "labelSelector": "object",
-    "orLabelSelectors": "object[]",
-    "includeClusterResources": "boolean",
-    "hooks": "object",
-    "itemOperationTimeout": "string",
-    "resourcePolicy": "object",
-    "uploaderConfig": "object",
-}
-_BACKUP: Final[dict[str, str]] = {
-    **_FILTERS,
-    "metadata": "object",
-    "includedClusterScopedResources": _STRINGS,
-    "excludedClusterScopedResources": _STRINGS,
-    "includedNamespaceScopedResources": _STRINGS,
-    "excludedNamespaceScopedResources": _STRINGS,
-    "snapshotVolumes": "boolean",
-    "ttl": "string",
-    "storageLocation": "string",
-    "volumeSnapshotLocations": _STRINGS,
-    "defaultVolumesToFsBackup": "boolean",
-    "defaultVolumesToRestic": "boolean",
-    "orderedResources": "object",
-    "csiSnapshotTimeout": "string",
-    "snapshotMoveData": "boolean",
-    "datamover": "string",
-    "volumeGroupSnapshotLabelKey": "string",
-}
-SPECS: Final[dict[str, dict[str, str]]] = {
-    "Backup": _BACKUP,
-    "Restore": {
-        **_FILTERS,
-        "backupName": "string",
-        "scheduleName": "string",
-        "namespaceMapping": "object",
-        "restorePVs": "boolean",
-        "restoreStatus": "object",
-        "preserveNodePorts": "boolean",
-        "existingResourcePolicy": "string",
-        "resourceModifier": "object",
-    },
-    "Schedule": {
-        "template": "object",
-        "schedule": "string",
-        "useOwnerReferencesInBackup": "boolean",
-        "paused": "boolean",
-        "skipImmediately": "boolean",
-    },
-    "BackupStorageLocation": {
-        "provider": "string",
-        "objectStorage": "object",
-        "config": "object",
-        "credential": "object",
-        "default": "boolean",
-        "accessMode": "string",
-        "backupSyncPeriod": "string",
-        "validationFrequency": "string",
-    },
-    "DeleteBackupRequest": {"backupName": "string"},
-}
-_TOP: Final = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
-_TYPES: Final[dict[str, type]] = {"string": str, "boolean": bool, "object": dict}
-
-
-def unknown_fields(kind: str, body: Json) -> list[str]:
-    """Paths of fields that the schema of a Velero kind does not know; none for other kinds."""
-    known = SPECS.get(kind)
-    if known is None:
-        return []
-    spec = body.get("spec") or {}
-    found = sorted(set(body) - _TOP)
-    if isinstance(spec, dict):
-        found += [f"spec.{name}" for name in sorted(set(spec) - set(known))]
-    return found
-
-
-def prune(kind: str, body: Json) -> None:
-    """Drop unknown fields, as an API server does when nobody asked it to be strict."""
-    for path in unknown_fields(kind, body):
-        where, _, name = path.rpartition(".")
-        (body[where] if where else body).pop(name)
-
-
-def wrong_types(kind: str, body: Json) -> list[str]:
-    """What the schema of a Velero kind refuses, a line each."""
-    known = SPECS.get(kind)
-    if known is None:
-        return []
-    spec = body.get("spec", {})
-    if not isinstance(spec, dict):
-        return ["spec: must be of type object"]
-    found = [
-        f"spec.{name}: must be of type {known[name].replace('[]', ' array')}"
-        for name, value in spec.items()
-        if name in known and not _fits(known[name], value)
-    ]
-    if spec.get("existingResourcePolicy", "none") not in {"none", "update", ""}:
-        found.append("spec.existingResourcePolicy: must be none or update")
-    if "status" in body and not isinstance(body["status"], dict):
-        found.append("status: must be of type object")
-    return found
-
-
-def _fits(name: str, value: object) -> bool:
-    if name.endswith("[]"):
-        wanted = _TYPES[name.removesuffix("[]")]
-        return isinstance(value, list) and all(isinstance(item, wanted) for item in value)
-    return isinstance(value, _TYPES[name])
+BY_KIND: Final = {resource.kind: resource for resource in RESOURCES}
+GROUP_VERSIONS: Final = tuple(
+    dict.fromkeys((resource.group, resource.version) for resource in RESOURCES)
+)

@@ -5,12 +5,14 @@ import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
+from oco_pipelines.resilience.standin import protobuf
 from oco_pipelines.resilience.standin.api import Api, failure, route, selects
 from oco_pipelines.resilience.standin.objects import ApiError
 from oco_pipelines.resilience.standin.resources import Json
+from oco_pipelines.resilience.standin.storage import STORAGE_PATH, Storage
 
 LONGEST_WATCH_SECONDS: Final = 300.0
 LARGEST_BODY: Final = 3 * 1024 * 1024
@@ -21,6 +23,7 @@ class ApiServer(ThreadingHTTPServer):
 
     Args:
         api: what answers.
+        storage: serves the files that Velero hands out addresses of.
         token: bearer token; a wrong one is refused. A request without one is let in, because
             kubectl sends no token over plain HTTP.
         require_token: refuse requests without a token too.
@@ -30,8 +33,17 @@ class ApiServer(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, api: Api, token: str, port: int = 0, *, require_token: bool = False) -> None:
+    def __init__(
+        self,
+        api: Api,
+        storage: Storage,
+        token: str,
+        port: int = 0,
+        *,
+        require_token: bool = False,
+    ) -> None:
         self.api = api
+        self.storage = storage
         self.allowed: set[str | None] = {f"Bearer {token}"}
         if not require_token:
             self.allowed.add(None)
@@ -70,6 +82,9 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         self.server.api.seen.append((method, parts.path))
+        if parts.path.startswith(STORAGE_PATH):
+            self._send_file(parts.path.removeprefix(STORAGE_PATH))
+            return
         try:
             body = self._body()
             self._check_token()
@@ -93,7 +108,16 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("Authorization") not in self.server.allowed:
             raise ApiError(401, "Unauthorized", "Unauthorized")
 
-    def _body(self) -> Json:
+    def _send_file(self, token: str) -> None:
+        """What a signed address of the object storage gives: whoever knows it may read."""
+        raw = self.server.storage.read(token)
+        self.send_response(404 if raw is None else 200)
+        self.send_header("Content-Type", "application/octet-stream")
+        self.send_header("Content-Length", str(len(raw or b"")))
+        self.end_headers()
+        self.wfile.write(raw or b"")
+
+    def _body(self) -> Any:
         length = int(self.headers.get("Content-Length") or 0)
         if length > LARGEST_BODY:
             self.close_connection = True
@@ -101,17 +125,21 @@ class _Handler(BaseHTTPRequestHandler):
         raw = self.rfile.read(length)
         if not raw:
             return {}
+        if self.headers.get("Content-Type", "").partition(";")[0] == protobuf.CONTENT_TYPE:
+            return protobuf.decode(raw)
         if "json" not in self.headers.get("Content-Type", "json"):
             raise ApiError(415, "UnsupportedMediaType", "only JSON bodies are served")
         try:
             body = json.loads(raw)
         except ValueError:
             raise ApiError(400, "BadRequest", "body is not JSON") from None
-        if not isinstance(body, dict):
-            raise ApiError(400, "BadRequest", "body is not an object")
         return body
 
     def _send_fault(self, status: int, retry_after: int | None) -> None:
+        if not status:
+            # The client waits no longer than for its connection: as good as a timeout, and quicker.
+            self.close_connection = True
+            return
         error = ApiError(status, "Fault", "the stand-in was told to fail")
         headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
         self._send(status, failure(error), headers)
@@ -130,7 +158,10 @@ class _Handler(BaseHTTPRequestHandler):
         objects = self.server.api.objects
         target = route(path)
         asked = query.get("resourceVersion") or ""
-        version = int(asked) if asked.isdigit() and asked != "0" else objects.version
+        known = asked.isdigit() and asked != "0"
+        # Without a version a watch begins with all that is there.
+        listed, there = objects.list_all(target.resource, target.namespace)
+        version = int(asked) if known else listed
         seconds = min(float(query.get("timeoutSeconds") or 60), LONGEST_WATCH_SECONDS)
         end = time.monotonic() + seconds
         objects.since(version)
@@ -139,6 +170,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         write = _chunks(self.wfile.write)
+        for body in [] if known else there:
+            if target.name in {"", body["metadata"]["name"]} and selects(query, body):
+                write({"type": "ADDED", "object": body})
         while time.monotonic() < end and not self.server.closing.is_set():
             try:
                 changes = objects.since(version)

@@ -23,7 +23,7 @@ CREATE TABLE oco.inventory_listings (
     attempted_at timestamptz NOT NULL DEFAULT now(),
     complete_at timestamptz,
     PRIMARY KEY (source, account_id, region, resource_type),
-    CHECK (status IN ('complete', 'partial', 'denied', 'failed')),
+    CHECK (status IN ('complete', 'lacking', 'denied', 'failed')),
     CHECK (resources >= 0),
     CHECK (status <> 'denied' OR permission IS NOT NULL)
 );
@@ -34,7 +34,7 @@ COMMENT ON COLUMN oco.inventory_listings.provider IS 'Short name of who provides
 COMMENT ON COLUMN oco.inventory_listings.account_id IS 'Account that owns the resources';
 COMMENT ON COLUMN oco.inventory_listings.region IS 'Region; empty where a listing is of all regions';
 COMMENT ON COLUMN oco.inventory_listings.resource_type IS 'Kind that was listed, or metrics';
-COMMENT ON COLUMN oco.inventory_listings.status IS 'complete; partial: all resources, details of some are missing; denied; failed';
+COMMENT ON COLUMN oco.inventory_listings.status IS 'complete; lacking: every resource, without details that are denied; denied; failed';
 COMMENT ON COLUMN oco.inventory_listings.permission IS 'Permission that is missing, as in ec2:DescribeVolumes';
 COMMENT ON COLUMN oco.inventory_listings.problem IS 'What went wrong, in one line; NULL when nothing';
 COMMENT ON COLUMN oco.inventory_listings.resources IS 'Resources that the attempt found';

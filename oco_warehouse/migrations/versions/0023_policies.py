@@ -3,7 +3,7 @@
 from oco_warehouse.migrations.sql import run_sql
 
 revision = "0023_policies"
-down_revision = "0021_inventory"
+down_revision = "0022_recommendations"
 
 
 def upgrade() -> None:

@@ -1,6 +1,7 @@
 """What each type of line of an AWS report costs, with figures worked out by hand."""
 
 import random
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -243,6 +244,14 @@ def test_without_net_costs_the_lines_of_a_discount_count() -> None:
     assert [found["BilledCost"] for found in rows(made)] == ["100", "-10"]
 
 
+def test_a_column_of_net_costs_that_is_empty_loses_no_discount() -> None:
+    made = Month()
+    made.add("Usage", "100", NetUnblendedCost="")
+    made.add("EdpDiscount", "-10", NetUnblendedCost="")
+    with pytest.raises(InvalidFileError, match="empty in every row, so that the discount"):
+        rows(made)
+
+
 def net_lines(**columns: str) -> bytes:
     """One line in the spelling of CUR 2.0."""
     values = {
@@ -355,6 +364,16 @@ def test_a_purchase_of_one_moment_lasts_to_the_end_of_its_billing_period() -> No
         moment,
         "2026-10-01T00:00:00Z",
     )
+
+
+@pytest.mark.parametrize("moment", ["2026-10-01T00:00:00Z", "2026-11-15T08:30:00Z"])
+def test_a_purchase_of_one_moment_behind_its_billing_period_lasts_to_the_end_of_its_day(
+    moment: str,
+) -> None:
+    made = Month()
+    made.add("Fee", "1", UsageStartDate=moment, UsageEndDate=moment)
+    (found,) = normalise(read_report("report", legacy_csv(made))).accepted.to_dicts()
+    assert found["charge_period_end"].date() - found["date"] == timedelta(days=1)
 
 
 def test_only_usage_counts_as_consumed() -> None:

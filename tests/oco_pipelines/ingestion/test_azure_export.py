@@ -384,6 +384,32 @@ def test_days_first_without_a_billing_period_refuse_the_file() -> None:
         to_focus(rows, known(rows), "actual")
 
 
+def test_days_first_with_the_start_of_a_billing_period_alone_refuse_the_file() -> None:
+    rows = frame(
+        {"Date": "05/09/2026", "BillingPeriodStartDate": "01/09/2026"},
+        {"Date": "13/09/2026", "BillingPeriodStartDate": "01/09/2026"},
+    ).drop("BillingPeriodEndDate")
+    with pytest.raises(InvalidInputError, match=r"'13/09/2026' has its day first"):
+        to_focus(rows, known(rows), "actual")
+
+
+def test_a_point_that_may_be_of_thousands_beside_decimal_commas_refuses_the_file() -> None:
+    rows = frame({"CostInBillingCurrency": "12,5"}, {"CostInBillingCurrency": "1.234"})
+    with pytest.raises(InvalidInputError, match=r"'12,5'.*'1\.234' could be one and a part"):
+        to_focus(rows, known(rows), "actual")
+
+
+def test_an_amount_that_is_no_sure_decimal_comma_rejects_its_row_alone() -> None:
+    rows = frame({"CostInBillingCurrency": "1,234"}, {"CostInBillingCurrency": "1.234"})
+    assert to_focus(rows, known(rows), "actual")["BilledCost"].to_list() == ["1,234", "1.234"]
+
+
+@pytest.mark.parametrize("other", ["0.234", "1.2345", "1.234,5", "1234"])
+def test_amounts_with_one_reading_are_taken_beside_decimal_commas(other: str) -> None:
+    rows = frame({"CostInBillingCurrency": "12,5"}, {"CostInBillingCurrency": other})
+    assert to_focus(rows, known(rows), "actual")["BilledCost"].to_list()[0] == "12.5"
+
+
 @pytest.mark.parametrize("tags", ['"a": "b","c": "d,e"', '{"a": "b", "c": "d,e"}'])
 def test_tags_with_and_without_braces_are_the_same(tags: str) -> None:
     rows = frame({"Tags": tags})

@@ -54,6 +54,20 @@ def test_loading_a_file_again_changes_nothing(
     assert billed(warehouse) == Decimal("4.5")
 
 
+def test_a_file_that_is_written_to_while_it_is_read_is_refused_whole(
+    warehouse: Warehouse, make_charge: MakeCharge, make_csv: MakeCsv
+) -> None:
+    path = make_csv(make_charge())
+
+    def read(name: str, path: Path, ignore: Collection[str]) -> Iterator[SourceTable]:
+        yield from read_focus(name, path, ignore)
+        path.write_bytes(path.read_bytes() + b"\n")
+
+    with pytest.raises(InvalidFileError, match=r"^a\.csv: .* was changed while it was read"):
+        load_focus_file(warehouse, "a.csv", path, read=read)
+    assert current(warehouse) == []
+
+
 def test_a_restated_file_replaces_its_rows_and_what_was_believed_can_still_be_asked(
     warehouse: Warehouse, make_charge: MakeCharge, make_csv: MakeCsv
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from oco_pipelines.ingestion.cost_batch import Origin
 from oco_pipelines.ingestion.cost_load import load
+from oco_pipelines.ingestion.cost_overlap import add_up_alike
 from oco_pipelines.ingestion.focus_file import load_focus_file
 from oco_pipelines.ingestion.focus_normalise import normalise
 from oco_pipelines.ingestion.focus_reader import read_focus
@@ -84,6 +85,69 @@ def test_files_that_share_a_few_charges_are_both_loaded(warehouse: Warehouse, da
     load_focus_file(warehouse, "a.csv", days(1, 2, 3, 4))
     load_focus_file(warehouse, "b.csv", days(4, 5, 6, 7))
     assert charges(warehouse) == 8
+
+
+@pytest.fixture
+def worded(make_charge: Callable[..., dict[str, str | None]], make_csv: Make) -> Make:
+    """A month of an account: twelve charges, everything named in the words of one vendor's tool."""
+
+    def make(words: str, **more: str) -> Path:
+        return make_csv(
+            *(
+                make_charge(
+                    ChargePeriodStart=f"2026-09-{n:02}T00:00:00Z",
+                    ChargePeriodEnd=f"2026-09-{n + 1:02}T00:00:00Z",
+                    ServiceName=f"{words} service",
+                    ResourceId=f"{words}-{n}",
+                    SkuId=f"{words}-{n}",
+                    BilledCost=f"{n}.25",
+                    **more,
+                )
+                for n in range(1, 13)
+            )
+        )
+
+    return make
+
+
+def test_a_month_in_the_words_of_another_form_is_refused_until_it_replaces_that(
+    warehouse: Warehouse, worded: Make
+) -> None:
+    load_focus_file(warehouse, "report.csv", worded("report"))
+    with pytest.raises(ConflictError, match=r"'report.csv' is of the same days .* --replaces"):
+        load_focus_file(warehouse, "focus.csv", worded("focus"))
+    load_focus_file(warehouse, "focus.csv", worded("focus"), replaces=["report.csv"])
+    assert charges(warehouse) == Decimal(81) // Decimal("1.5")
+
+
+def test_the_same_cost_in_another_account_is_another_bill(
+    warehouse: Warehouse, worded: Make
+) -> None:
+    load_focus_file(warehouse, "one.csv", worded("a"))
+    load_focus_file(warehouse, "two.csv", worded("b", SubAccountId="other"))
+    assert charges(warehouse) == Decimal(162) // Decimal("1.5")
+
+
+@pytest.mark.parametrize(
+    ("other", "alike"),
+    [
+        ({"m": (Decimal("100.009"), 12)}, True),
+        ({"m": (Decimal("100.02"), 12)}, False),
+        ({"m": (Decimal(100), 9)}, False),
+        ({"n": (Decimal(100), 12)}, False),
+        ({}, False),
+    ],
+)
+def test_bills_add_up_alike_to_a_ten_thousandth_and_with_enough_charges(
+    other: dict[str, tuple[Decimal, int]], alike: bool
+) -> None:
+    assert add_up_alike({"m": (Decimal(100), 12)}, other) is alike
+
+
+def test_most_of_the_money_decides_whether_bills_add_up_alike() -> None:
+    one = {"a": (Decimal(60), 50), "b": (Decimal(40), 50), "tiny": (Decimal(500), 1)}
+    assert add_up_alike(one, {"a": (Decimal(60), 50)})
+    assert not add_up_alike(one, {"b": (Decimal(40), 50)})
 
 
 def test_replacing_what_was_never_loaded_is_refused_by_name(

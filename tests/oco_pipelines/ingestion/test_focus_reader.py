@@ -80,6 +80,17 @@ def test_an_unknown_column_can_be_left_out_by_name() -> None:
     assert read_all("f", content, ["margin"]).ignored == ("Margin",)
 
 
+def test_unknown_columns_are_named_all_at_once() -> None:
+    content = csv_of([{}], (*HEADER, "Margin", "ServiceNam"))
+    with pytest.raises(InvalidFileError) as refused:
+        read_all("f", content)
+    assert str(refused.value) == (
+        "f: unknown columns 'Margin', 'ServiceNam' (is ServiceName meant?); FOCUS 1.0 to 1.3 has "
+        "none of these names: correct them, or leave them out with --ignore-column 'Margin' "
+        "--ignore-column 'ServiceNam'"
+    )
+
+
 def test_parquet_gives_the_same_texts_as_csv() -> None:
     start = datetime(2026, 9, 1, tzinfo=UTC)
     frame = pl.DataFrame(
@@ -125,6 +136,7 @@ def truncated_parquet() -> bytes:
         (lambda: csv_of([{}]).replace(b"\n", b"\r"), "its lines end with CR alone"),
         (lambda: b"PK\x03\x04" + csv_of([{}]), "a ZIP archive: unpack it first"),
         (lambda: csv_of([{}]).decode().encode("utf-16"), "UTF-16: save it as UTF-8"),
+        (lambda: b'{"BilledCost": 1}', "JSON: export it as one of them"),
         (lambda: csv_of([{}], HEADER[1:]), f"missing column {HEADER[0]}"),
         (lambda: csv_of([{}], REQUIRED), "missing column ProviderName or ServiceProviderName"),
         (lambda: csv_of([{}], (*HEADER, "BiledCost")), "is BilledCost meant"),

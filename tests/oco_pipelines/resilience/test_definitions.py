@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 import yaml
 from dagster import (
+    AssetMaterialization,
+    AssetObservation,
     DagsterInstance,
     DefaultScheduleStatus,
     DefaultSensorStatus,
     Definitions,
     RunRequest,
     SensorEvaluationContext,
+    SensorResult,
     SkipReason,
     build_sensor_context,
     in_process_executor,
@@ -21,13 +24,13 @@ from dagster import (
 from oco_pipelines.resilience.assets import NO_CLUSTER, KubernetesResource
 from oco_pipelines.resilience.definitions import build
 from oco_pipelines.resilience.policy import DrPolicy
-from oco_pipelines.resilience.sensors import POLICY_TAG, dr_policy_due, unfinished_backups
+from oco_pipelines.resilience.sensors import dr_policy_due, unfinished_backups
 from oco_pipelines.resilience.standin import StandinCluster
+from oco_pipelines.resilience.standin.api import Fault
 from oco_pipelines.resources import WarehouseResource
 from oco_warehouse.database import Warehouse
 from oco_warehouse.settings import load_settings
 
-ROOT = Path(__file__).parents[3]
 ASSETS = ["backup_compliance", "backup_records", "backups", "dr_policies"]
 
 
@@ -54,7 +57,7 @@ def materialise(defs: Definitions, **config: object) -> dict[str, dict[str, obje
 
 def look(
     instance: DagsterInstance, warehouse: Warehouse, kubeconfig: Path | None
-) -> list[RunRequest | SkipReason]:
+) -> SensorResult | SkipReason:
     context: SensorEvaluationContext = build_sensor_context(
         instance=instance,
         resources={
@@ -62,7 +65,9 @@ def look(
             "kubernetes": KubernetesResource(kubeconfig=str(kubeconfig) if kubeconfig else None),
         },
     )
-    return list(dr_policy_due(context))
+    found = dr_policy_due(context)
+    assert isinstance(found, SensorResult | SkipReason)
+    return found
 
 
 def test_without_a_cluster_every_asset_succeeds_and_says_so(
@@ -97,39 +102,38 @@ def test_assets_take_follow_and_judge_one_backup_for_each_policy(
     ]
 
 
-def test_due_policy_gets_one_run_and_then_none(
+def test_due_policy_gets_one_backup_that_dagster_shows_and_then_none(
     warehouse: Warehouse, cluster: StandinCluster, make_policy: Callable[..., DrPolicy]
 ) -> None:
-    made = datetime.now(UTC) - timedelta(hours=3)
-    policy = make_policy(created_at=made)
-    defs = definitions(warehouse, cluster.kubeconfig)
+    policy = make_policy(
+        schedule_cron="0 0 * * *", created_at=datetime.now(UTC) - timedelta(days=3, hours=1)
+    )
     with DagsterInstance.ephemeral() as instance:
-        [request] = look(instance, warehouse, cluster.kubeconfig)
-        [again] = look(instance, warehouse, cluster.kubeconfig)
-        assert isinstance(request, RunRequest) and isinstance(again, RunRequest)
-        assert request.run_key == again.run_key
-        assert request.tags["oco/missed"] == "2"
-        job = defs.resolve_job_def("protect")
-        assert job.execute_in_process(run_config=request.run_config, instance=instance).success
-        assert job.execute_in_process(run_config=request.run_config, instance=instance).success
-        [skipped] = look(instance, warehouse, cluster.kubeconfig)
-    assert isinstance(skipped, SkipReason)
-    [row] = warehouse.query("SELECT due_at, usable, policy_id::text FROM oco.backup_records")
-    assert row["usable"] and row["policy_id"] == policy.id
-    assert request.run_key == f"{policy.id}:{row['due_at'].isoformat()}:1"
+        found = look(instance, warehouse, cluster.kubeconfig)
+        again = look(instance, warehouse, cluster.kubeconfig)
+    assert isinstance(found, SensorResult) and isinstance(again, SkipReason)
+    [event] = found.asset_events
+    assert isinstance(event, AssetMaterialization)
+    told = {name: value.value for name, value in event.metadata.items()}
+    [row] = warehouse.query("SELECT due_at, policy_id::text, triggered_at FROM oco.backup_records")
+    assert row["policy_id"] == policy.id
+    assert told["run_key"] == f"{policy.id}:{row['due_at'].isoformat()}"
+    assert told["missed"] in {2, 3} and float(str(told["lateness_seconds"])) >= 0
+    [due] = warehouse.query("SELECT * FROM oco.dr_due_times")
+    assert due["state"] == "created" and due["run_key"] == told["run_key"]
+    assert due["missed"] == told["missed"]
 
 
-def test_runs_of_one_policy_are_kept_apart_by_the_tag_that_they_carry(
+def test_a_due_backup_that_cannot_be_created_is_told_and_not_called_a_materialisation(
     warehouse: Warehouse, cluster: StandinCluster, make_policy: Callable[..., DrPolicy]
 ) -> None:
-    make_policy(created_at=datetime.now(UTC) - timedelta(hours=3))
+    make_policy(schedule_cron="0 0 * * *", created_at=datetime.now(UTC) - timedelta(days=2))
+    cluster.api.faults.append(Fault(403, method="POST"))
     with DagsterInstance.ephemeral() as instance:
-        [request] = look(instance, warehouse, cluster.kubeconfig)
-    assert isinstance(request, RunRequest)
-    settings = yaml.safe_load((ROOT / "dagster.yaml").read_text())
-    [limit] = settings["concurrency"]["runs"]["tag_concurrency_limits"]
-    assert limit["key"] == POLICY_TAG and request.tags[POLICY_TAG] == "shop"
-    assert limit["limit"] == 1 and limit["value"] == {"applyLimitPerUniqueValue": True}
+        found = look(instance, warehouse, cluster.kubeconfig)
+    assert isinstance(found, SensorResult)
+    [event] = found.asset_events
+    assert isinstance(event, AssetObservation) and "problem" in event.metadata
 
 
 def test_disabled_or_unreachable_policies_are_not_due(
@@ -141,8 +145,8 @@ def test_disabled_or_unreachable_policies_are_not_due(
     off = make_policy("off", created_at=old)
     warehouse.execute("UPDATE oco.dr_policies SET enabled = false WHERE id = %s", [off.id])
     with DagsterInstance.ephemeral() as instance:
-        assert isinstance(look(instance, warehouse, cluster.kubeconfig)[0], SkipReason)
-        [skipped] = look(instance, warehouse, None)
+        assert isinstance(look(instance, warehouse, cluster.kubeconfig), SkipReason)
+        skipped = look(instance, warehouse, None)
     assert isinstance(skipped, SkipReason) and skipped.skip_message == NO_CLUSTER
 
 

@@ -5,10 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from oco_pipelines.resilience import store
+from oco_pipelines.resilience import plans, store
 from oco_pipelines.resilience.kubernetes_gateway import RESTORES, KubernetesGateway
 from oco_pipelines.resilience.policy import DrPolicy
+from oco_pipelines.resilience.previewing import preview_plan
 from oco_pipelines.resilience.restore import execute_plan, plan_restore
+from oco_pipelines.resilience.standin import StandinCluster
 from oco_pipelines.resilience.tracker import follow, take_backup
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import ConflictError, InvalidInputError
@@ -43,7 +45,12 @@ Plan = Callable[[DrPolicy, dict[str, str]], str]
 
 
 def execute(warehouse: Warehouse, gateway: KubernetesGateway, plan: str, wait: float = 10) -> str:
-    return execute_plan(warehouse, gateway, plan, wait_seconds=wait, pause_seconds=0.02)
+    if plans.read_plan(warehouse, plan)["status"] == "pending":
+        preview_plan(warehouse, gateway, plan, wait_seconds=10, pause_seconds=0.02)
+        plans.approve(warehouse, plan, "test")
+    return execute_plan(
+        warehouse, gateway, plan, wait_seconds=wait, pause_seconds=0.02, settle_seconds=0.2
+    )
 
 
 def reason(warehouse: Warehouse) -> str:
@@ -90,23 +97,39 @@ def test_plan_is_executed_once(
 def test_plan_left_executing_is_taken_up_again_with_the_same_restore(
     warehouse: Warehouse,
     gateway: KubernetesGateway,
+    cluster: StandinCluster,
     make_policy: Callable[..., DrPolicy],
     backed_up: Plan,
 ) -> None:
     plan = backed_up(make_policy(), {"shop": "copy"})
+    preview_plan(warehouse, gateway, plan, wait_seconds=10, pause_seconds=0.02)
+    plans.approve(warehouse, plan, "test")
+    cluster.velero.paused = True
     assert execute(warehouse, gateway, plan, wait=0) == "executing"
+    cluster.velero.paused = False
     assert execute(warehouse, gateway, plan) == "completed"
     assert len(gateway.list_velero("standin", RESTORES)) == 1
 
 
-def test_protected_namespaces_are_not_restored_into(
+def test_a_protected_namespace_gets_no_plan(
+    make_policy: Callable[..., DrPolicy], backed_up: Plan
+) -> None:
+    with pytest.raises(InvalidInputError, match="'shop' of cluster 'standin' is protected"):
+        backed_up(make_policy(protected=True), {"shop": "shop"})
+
+
+def test_the_executor_refuses_a_target_that_was_protected_after_the_plan_was_approved(
     warehouse: Warehouse,
     gateway: KubernetesGateway,
     make_policy: Callable[..., DrPolicy],
     backed_up: Plan,
 ) -> None:
-    plan = backed_up(make_policy(protected=True), {"shop": "shop"})
+    plan = backed_up(make_policy(), {"shop": "copy"})
+    preview_plan(warehouse, gateway, plan, wait_seconds=10, pause_seconds=0.02)
+    plans.approve(warehouse, plan, "test")
+    make_policy("guard", namespaces=["copy"], protected=True)
     with pytest.raises(InvalidInputError, match="protected"):
         execute(warehouse, gateway, plan)
     assert gateway.list_velero("standin", RESTORES) == []
     assert "protected" in reason(warehouse)
+    assert plans.read_plan(warehouse, plan)["status"] == "failed"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from dagster import DagsterInstance, Definitions, in_process_executor
 
-from oco_pipelines.resilience import store
+from oco_pipelines.resilience import plans, store
 from oco_pipelines.resilience.definitions import build
 from oco_pipelines.resilience.kubernetes_gateway import RESTORES, KubernetesGateway
 from oco_pipelines.resilience.policy import DrPolicy
@@ -29,7 +29,10 @@ def instance() -> Iterator[DagsterInstance]:
 
 @pytest.fixture
 def abandoned(
-    warehouse: Warehouse, gateway: KubernetesGateway, make_policy: Callable[..., DrPolicy]
+    warehouse: Warehouse,
+    gateway: KubernetesGateway,
+    cluster: StandinCluster,
+    make_policy: Callable[..., DrPolicy],
 ) -> Callable[[str], str]:
     """Begins a restore for a purpose and leaves it at once; returns the id of its plan."""
 
@@ -43,7 +46,11 @@ def abandoned(
         plan = plan_restore(
             warehouse, taken.record_id, "standin", mapping, purpose=purpose, requested_by="test"
         )
+        with warehouse.transaction() as connection:
+            plans.step(connection, plan, "approved", "test")
+        cluster.velero.paused = True
         assert execute_plan(warehouse, gateway, plan, wait_seconds=0) == "executing"
+        cluster.velero.paused = False
         return plan
 
     return begin

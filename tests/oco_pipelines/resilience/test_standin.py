@@ -100,6 +100,48 @@ def test_kubectl_works_with_backups_and_config_maps(kubectl: Kubectl) -> None:
     assert "NotFound" in kubectl("get", "backup", "first", "-n", NAMESPACE).stderr
 
 
+def test_kubectl_watches_patches_and_labels_velero_kinds(kubectl: Kubectl) -> None:
+    assert kubectl("create", "-f", "-", given=backup("first")).returncode == 0
+    patch = '{"status":{"expiration":"2030-01-01T00:00:00Z"}}'
+    where = ("backup/first", "-n", NAMESPACE)
+    assert kubectl("patch", *where, "--type", "merge", "-p", patch).returncode == 0
+    expiration = "jsonpath={.status.expiration}"
+    assert kubectl("get", *where, "-o", expiration).stdout == "2030-01-01T00:00:00Z"
+    odd = '[{"op":"replace","path":"/status/phase","value":"Odd"}]'
+    assert "Unsupported value" in kubectl("patch", *where, "--type", "json", "-p", odd).stderr
+    assert kubectl("label", *where, "tier=silver", "--overwrite").returncode == 0
+    names = ("get", "backups", "-A", "-l", "tier=silver", "-o", "name")
+    assert kubectl(*names).stdout == "backup.velero.io/first\n"
+    ended = ("wait", "--for=jsonpath={.status.phase}=Completed", *where, "--timeout=20s")
+    assert kubectl(*ended).returncode == 0
+    watched = kubectl(
+        *("get", "backups", "-n", NAMESPACE, "--watch-only=false", "-w", "-o", "name"),
+        "--request-timeout=1s",
+    )
+    assert "backup.velero.io/first" in watched.stdout
+
+
+def test_kubectl_applies_and_deletes_built_in_kinds(kubectl: Kubectl) -> None:
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web", "namespace": "default"},
+        "spec": {"replicas": 1},
+    }
+    assert kubectl("apply", "-f", "-", given=deployment).returncode == 0
+    deployment["spec"] = {"replicas": 2}
+    applied = kubectl("apply", "-f", "-", given=deployment)
+    assert applied.returncode == 0, applied.stderr
+    assert kubectl("get", "deploy", "web", "-o", "jsonpath={.spec.replicas}").stdout == "2"
+    assert kubectl("delete", "deploy", "web").returncode == 0
+    assert kubectl("create", "namespace", "other").returncode == 0
+    assert kubectl("create", "cm", "prices", "--from-literal=tea=3").returncode == 0
+    assert kubectl("get", "cm", "prices", "-o", "jsonpath={.data.tea}").stdout == "3"
+    assert kubectl("create", "secret", "generic", "s", "--from-literal=a=b").returncode == 0
+    assert kubectl("get", "secret", "s", "-o", "jsonpath={.data.a}").stdout == "Yg=="
+    assert "namespace/other" in kubectl("get", "ns", "-o", "name").stdout
+
+
 def test_process_ends_cleanly_on_sigterm_and_hides_its_kubeconfig(
     process: tuple[subprocess.Popen[str], Path],
 ) -> None:

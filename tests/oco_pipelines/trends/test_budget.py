@@ -67,7 +67,11 @@ def test_a_file_is_read_without_a_float_in_between(tmp_path: Path) -> None:
         (("1234.56", ".nan"), "'.nan' is not a decimal number"),
         (("1234.56", "true"), "budgets[0].amount_usd: must be a number"),
         (("period: month", "period: week"), "budgets[0].period: must be one of month, quarter"),
-        (("share: 0.8", "share: 0"), "budgets[0].thresholds[0].share: must be a number above 0"),
+        (("share: 0.8", "share: 0"), "thresholds[0].share (0.8 is 80 %): must be a number above 0"),
+        (
+            ("share: 0.8", "share: 80"),
+            "thresholds[0].share (0.8 is 80 %): must be a number above 0",
+        ),
         (("by: forecast", "by: guess"), "budgets[0].thresholds[1].by: must be one of actual"),
         (("{share: 1, by: forecast}", "{share: 0.80}"), "budgets[0].thresholds[1]: stands above"),
         (("name: Everything", "name: Production"), "budgets[1].name: 'Production' stands above"),
