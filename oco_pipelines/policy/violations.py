@@ -111,10 +111,10 @@ class Kept:
 
 
 class Staged:
-    """Hits of an evaluation in temporary tables of its connection."""
+    """Hits of some policies in temporary tables of a connection of their own."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self.connection = connection
         self._count = 0
         self._numbers: dict[tuple[str, str, str], int] = {}
         self._subjects: list[tuple[object, ...]] = []
@@ -132,10 +132,13 @@ class Staged:
             self._flush()
 
     def finish(self) -> None:
-        """No more hits come."""
+        """No more hits come: from here on each statement of the connection is for itself."""
         self._flush()
-        self._connection.execute(_FINISH)
-        self._connection.commit()
+        self.connection.execute(_FINISH)
+        self.connection.commit()
+        self.connection.autocommit = True
+        # What a crash of the server takes is found again by the next evaluation.
+        self.connection.execute("SET synchronous_commit = off")
 
     def _number(self, one: Subject) -> int:
         key = (one.provider, one.account_id, one.resource_id)
@@ -147,8 +150,8 @@ class Staged:
         return number
 
     def _flush(self) -> None:
-        copy_rows(self._connection, _SUBJECTS, _SUBJECT_COLUMNS, self._subjects)
-        copy_rows(self._connection, _HITS, _HIT_COLUMNS, self._hits)
+        copy_rows(self.connection, _SUBJECTS, _SUBJECT_COLUMNS, self._subjects)
+        copy_rows(self.connection, _HITS, _HIT_COLUMNS, self._hits)
         for waiting in (self._subjects, self._hits, self._numbers):
             waiting.clear()
 

@@ -26,12 +26,8 @@ def age_select(age: Age) -> Callable[[Batch, Sequence[int]], list[int]]:
 
     def select(batch: Batch, rows: Sequence[int]) -> list[int]:
         moment = batch.now - span
-        documents = batch.documents
-        return [
-            row
-            for row in rows
-            if (found := date(documents[row])) is not None and compare(moment, found)
-        ]
+        cells = batch.dated(age.dates, date).at(rows)
+        return [row for row in rows if (found := cells[row]) is not None and compare(moment, found)]
 
     return select
 

@@ -1,19 +1,22 @@
 """A batch of subjects: their documents, and what policies asked of them so far."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 from oco_warehouse.policy_engine.columns import (
     CONVERSIONS,
     Column,
     Document,
     finder,
+    is_plain_tag,
     path_finder,
+    tags_of,
 )
 from oco_warehouse.policy_rules.filters import Key, Measure, Metrics
+from oco_warehouse.policy_rules.keys import TAG
 
 
 class Figures(Protocol):
@@ -56,14 +59,37 @@ class Batch:
     _found: dict[Key, Column] = field(default_factory=dict)
     _converted: dict[tuple[Key, str, bool], Column] = field(default_factory=dict)
     _paths: dict[str, Column] = field(default_factory=dict)
+    _dates: dict[str, Column] = field(default_factory=dict)
+    _tags: list[Mapping[str, Any]] | None = None
     _measures: dict[Measure, dict[int, Decimal | None]] = field(default_factory=dict)
 
     def found(self, key: Key) -> Column:
         """What a key finds in each row."""
         column = self._found.get(key)
         if column is None:
-            column = self._found[key] = Column.made(self.documents, finder(key))
+            tags = self._all_tags() if is_plain_tag(key) else None
+            if tags:
+                wanted = key.path.removeprefix(TAG)
+                column = Column([one.get(wanted) for one in tags], faulty=False)
+            else:
+                column = Column.made(self.documents, finder(key))
+            self._found[key] = column
         return column
+
+    def dated(self, dates: str, find: Callable[[Document], datetime | None]) -> Column:
+        """A date of each row, by the name of which date it is."""
+        column = self._dates.get(dates)
+        if column is None:
+            column = self._dates[dates] = Column.made(self.documents, find)
+        return column
+
+    def _all_tags(self) -> list[Mapping[str, Any]]:
+        """The tags of each row; nothing when those of one row must be looked through one by one."""
+        if self._tags is None:
+            found = [tags_of(document) for document in self.documents]
+            known = [tags for tags in found if tags is not None]
+            self._tags = known if len(known) == len(found) else []
+        return self._tags
 
     def converted(self, key: Key, value_type: str, *, blank_is_empty: bool) -> Column:
         """The same after its conversion."""

@@ -18,6 +18,7 @@ _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*",
 _PROJECTED: Final = re.compile(
     rf"(?P<list>{_PLAIN.pattern})\[\](?:\.(?P<of>{_PLAIN.pattern}))?", re.ASCII
 )
+_MEASURED: Final = re.compile(rf"length\((?P<of>{_PLAIN.pattern})\)", re.ASCII)
 _TRANSFORMS: Final[dict[str, Callable[[str], str]]] = {
     "noop": lambda key: key,
     "capitalize": str.capitalize,
@@ -96,45 +97,59 @@ def finder(key: Key) -> Callable[[Document], Any]:
 
 def path_finder(path: str, *, literal: bool) -> Callable[[Document], Any]:
     """What a path finds; `literal` tries it first as the name of a member."""
+    if _PLAIN.fullmatch(path) and "." not in path:
+        return lambda document: document.get(path)
+    find = _expression_finder(path)
+    if not literal:
+        return find
+    return lambda document: document[path] if path in document else find(document)
+
+
+def _expression_finder(path: str) -> Callable[[Document], Any]:
+    """JMESPath; its most frequent forms without its interpreter."""
     if _PLAIN.fullmatch(path):
-        parts = path.split(".")
-        if len(parts) == 1:
-            return lambda document: document.get(path)
-
-        def walk(document: Document) -> Any:
-            if literal and path in document:
-                return document[path]
-            found: Any = document
-            for part in parts:
-                if not isinstance(found, dict):
-                    return None
-                found = found.get(part)
-            return found
-
-        return walk
+        return _walk(path.split("."))
+    measured = _MEASURED.fullmatch(path)
+    if measured is not None:
+        return _length(path, measured["of"])
     projected = _PROJECTED.fullmatch(path)
     if projected is not None:
-        return _projection(path, projected["list"], projected["of"], literal=literal)
+        return _projection(projected["list"], projected["of"])
     parsed = compile_path(path)
+    return lambda document: search(parsed, document)
+
+
+def _walk(parts: Sequence[str]) -> Callable[[Document], Any]:
+    def find(document: Document) -> Any:
+        found: Any = document
+        for part in parts:
+            if not isinstance(found, dict):
+                return None
+            found = found.get(part)
+        return found
+
+    return find
+
+
+def _length(path: str, of: str) -> Callable[[Document], Any]:
+    """JMESPath's length of what a path finds; it says itself why something has none."""
+    find, parsed = path_finder(of, literal=False), compile_path(path)
 
     def look(document: Document) -> Any:
-        if literal and path in document:
-            return document[path]
+        found = find(document)
+        if isinstance(found, str | list | dict):
+            return len(found)
         return search(parsed, document)
 
     return look
 
 
-def _projection(
-    path: str, of_list: str, of_item: str | None, *, literal: bool
-) -> Callable[[Document], Any]:
+def _projection(of_list: str, of_item: str | None) -> Callable[[Document], Any]:
     """JMESPath's flattening, with what a path finds in each item; what is null is left out."""
     find_list = path_finder(of_list, literal=False)
     find = None if of_item is None else path_finder(of_item, literal=False)
 
     def look(document: Document) -> Any:
-        if literal and path in document:
-            return document[path]
         items = find_list(document)
         if not isinstance(items, list):
             return None
@@ -160,6 +175,26 @@ def _captured(find: Callable[[Document], Any], capture: SafePattern) -> Callable
         return None if match is None else match.group(1)
 
     return look
+
+
+def is_plain_tag(key: Key) -> bool:
+    """Whether a key is a tag's as it stands, so that `tags_of` answers it."""
+    return key.path.startswith(TAG) and not key.tag_transforms and key.capture is None
+
+
+def tags_of(document: Document) -> Mapping[str, Any] | None:
+    """A document's tags by key; None where one of them is not as tags are."""
+    try:
+        if "Tags" in document:
+            # Of two with one key the first counts.
+            return {tag.get("Key"): tag.get("Value") for tag in reversed(document["Tags"])}
+        if "labels" in document:
+            found = document["labels"]
+        else:
+            found = (document["tags"] or {}) if "tags" in document else {}
+    except (AttributeError, TypeError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _tag_finder(key: Key) -> Callable[[Document], Any]:
