@@ -98,7 +98,10 @@ def measure(count: int) -> Figures:
             finally:
                 processes.stop()
                 watch.done.set()
-            return _figures(warehouse, watch, due)
+            return {
+                **_figures(warehouse, watch, due),
+                "shown_in_dagster": _materialisations(Warehouse(settings.dagster_url())),
+            }
 
 
 def _run_until(processes: Processes, watch: Watch, count: int, due: datetime) -> None:
@@ -127,6 +130,15 @@ def _wait_for_starts(warehouse: Warehouse, count: int) -> None:
         if rows[0]["n"] >= count:
             return
         time.sleep(1)
+
+
+def _materialisations(storage: Warehouse) -> int:
+    rows = storage.query(
+        "SELECT count(*) AS n FROM event_logs WHERE asset_key = '[\"backups\"]' "
+        "AND dagster_event_type = 'ASSET_MATERIALIZATION'"
+    )
+    count: int = rows[0]["n"]
+    return count
 
 
 def _figures(warehouse: Warehouse, watch: Watch, due: datetime) -> Figures:
