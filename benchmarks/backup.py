@@ -28,6 +28,7 @@ from oco_warehouse.settings import load_settings
 # The daemon must have ticked before; the first tick loads what later ones have.
 _LEAD = timedelta(seconds=75)
 _PATIENCE_SECONDS = 900.0
+_FOLLOW_SECONDS = 300.0
 
 
 class Watch:
@@ -121,8 +122,9 @@ def _run_until(processes: Processes, watch: Watch, count: int, due: datetime) ->
 
 
 def _wait_for_starts(warehouse: Warehouse, count: int) -> None:
-    # The daemon follows them; what is not followed in time has no figure.
-    end = time.monotonic() + 120
+    # The daemon follows them, beside the first load of a fresh warehouse; what is not followed in
+    # time has no figure.
+    end = time.monotonic() + _FOLLOW_SECONDS
     while time.monotonic() < end:
         rows = warehouse.query(
             "SELECT count(*) AS n FROM oco.backup_records WHERE started_at IS NOT NULL"
