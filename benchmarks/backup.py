@@ -28,6 +28,7 @@ from oco_warehouse.settings import load_settings
 # The daemon must have ticked before; the first tick loads what later ones have.
 _LEAD = timedelta(seconds=75)
 _PATIENCE_SECONDS = 900.0
+_FOLLOW_SECONDS = 300.0
 
 
 class Watch:
@@ -98,7 +99,10 @@ def measure(count: int) -> Figures:
             finally:
                 processes.stop()
                 watch.done.set()
-            return _figures(warehouse, watch, due)
+            return {
+                **_figures(warehouse, watch, due),
+                "shown_in_dagster": _materialisations(Warehouse(settings.dagster_url())),
+            }
 
 
 def _run_until(processes: Processes, watch: Watch, count: int, due: datetime) -> None:
@@ -118,8 +122,9 @@ def _run_until(processes: Processes, watch: Watch, count: int, due: datetime) ->
 
 
 def _wait_for_starts(warehouse: Warehouse, count: int) -> None:
-    # The daemon follows them; what is not followed in time has no figure.
-    end = time.monotonic() + 120
+    # The daemon follows them, beside the first load of a fresh warehouse; what is not followed in
+    # time has no figure.
+    end = time.monotonic() + _FOLLOW_SECONDS
     while time.monotonic() < end:
         rows = warehouse.query(
             "SELECT count(*) AS n FROM oco.backup_records WHERE started_at IS NOT NULL"
@@ -127,6 +132,15 @@ def _wait_for_starts(warehouse: Warehouse, count: int) -> None:
         if rows[0]["n"] >= count:
             return
         time.sleep(1)
+
+
+def _materialisations(storage: Warehouse) -> int:
+    rows = storage.query(
+        "SELECT count(*) AS n FROM event_logs WHERE asset_key = '[\"backups\"]' "
+        "AND dagster_event_type = 'ASSET_MATERIALIZATION'"
+    )
+    count: int = rows[0]["n"]
+    return count
 
 
 def _figures(warehouse: Warehouse, watch: Watch, due: datetime) -> Figures:

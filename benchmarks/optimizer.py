@@ -37,13 +37,13 @@ _METRICS: Final = """
         %(as_of)s::timestamptz - interval '1 hour', interval '1 hour'
     ) AS start
     CROSS JOIN LATERAL (VALUES
-        ('cpu_percent', CASE WHEN n % 10 = 0 THEN 1 WHEN n % 10 = 1 THEN 30
-            WHEN n % 10 = 2 AND extract(hour FROM start AT TIME ZONE 'UTC') < 8 THEN 2
+        ('cpu_percent', CASE WHEN mod(n, 10) = 0 THEN 1 WHEN mod(n, 10) = 1 THEN 30
+            WHEN mod(n, 10) = 2 AND extract(hour FROM start AT TIME ZONE 'UTC') < 8 THEN 2
             ELSE 70 END),
-        ('network_bytes_per_second', CASE WHEN n % 10 = 0 THEN 20
-            WHEN n % 10 = 2 AND extract(hour FROM start AT TIME ZONE 'UTC') < 8 THEN 20
+        ('network_bytes_per_second', CASE WHEN mod(n, 10) = 0 THEN 20
+            WHEN mod(n, 10) = 2 AND extract(hour FROM start AT TIME ZONE 'UTC') < 8 THEN 20
             ELSE 50000 END),
-        ('memory_percent', CASE WHEN n % 10 = 1 THEN 30 ELSE 75 END)
+        ('memory_percent', CASE WHEN mod(n, 10) = 1 THEN 30 ELSE 75 END)
     ) AS measured (metric, value)
 """
 _COSTS: Final = """

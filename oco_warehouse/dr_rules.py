@@ -6,6 +6,7 @@ file (`oco_pipelines.resilience.policy_file`), or what a policy does.
 
 import re
 from collections.abc import Mapping, Sequence
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
@@ -16,8 +17,10 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    create_model,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 
 from oco_warehouse.cron import check_schedule, longest_gap
 from oco_warehouse.durations import read_duration, write_duration
@@ -306,6 +309,35 @@ def _is_value(value: object) -> bool:
     return isinstance(value, str) and _LABEL_VALUE.fullmatch(value) is not None
 
 
+def _optional(field: FieldInfo) -> FieldInfo:
+    unset = copy(field)
+    unset.default, unset.default_factory = None, None
+    return unset
+
+
+# Any of a policy's fields, each by its own rule, without what they must be together.
+_PART: Final = create_model(
+    "DrPolicyPart",
+    __config__=ConfigDict(extra="forbid"),
+    **{
+        name: (field.annotation, _optional(field))
+        for name, field in DrPolicyRule.model_fields.items()
+    },  # type: ignore[call-overload]
+)
+
+
+def check_parts(changes: Mapping[str, Any]) -> None:
+    """Whether each of some fields can stand in a policy by itself.
+
+    Raises:
+        InvalidInputError: one line, the field and what is wrong there.
+    """
+    try:
+        _PART.model_validate(dict(changes))
+    except ValidationError as error:
+        raise InvalidInputError(_line(error, "")) from None
+
+
 def read_rule(entry: object, label: str = "") -> DrPolicyRule:
     """A policy from plain values, as a file, a request or a row has them.
 
@@ -318,11 +350,14 @@ def read_rule(entry: object, label: str = "") -> DrPolicyRule:
     try:
         return DrPolicyRule.model_validate(dict(entry))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = ".".join(str(part)[:_SHOWN] for part in first["loc"])
-        said = first["msg"].removeprefix("Value error, ")
-        line = f"{before}{f'{where}: ' if where else ''}{said}"
-        raise InvalidInputError(" ".join(line.split())) from None
+        raise InvalidInputError(_line(error, before)) from None
+
+
+def _line(error: ValidationError, before: str) -> str:
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    where = ".".join(str(part)[:_SHOWN] for part in first["loc"])
+    said = first["msg"].removeprefix("Value error, ")
+    return " ".join(f"{before}{f'{where}: ' if where else ''}{said}".split())
 
 
 def read_rules(entries: Sequence[object]) -> list[DrPolicyRule]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from oco_pipelines.resilience import store
+from oco_pipelines.resilience import evidence_store
 from oco_pipelines.resilience.compliance import Judgement, Verdict, judge
 from oco_pipelines.resilience.kubernetes_gateway import KubernetesGateway
 from oco_pipelines.resilience.policy import DrPolicy
@@ -68,8 +68,8 @@ def judge_namespaces(
         covered = policy.namespaces_in(present)
         if covered == (EVERYTHING,):
             covered = tuple(present)
-        found = store.read_evidence(warehouse, policy, now)
-        points = store.recovery_points(warehouse, policy, now)
+        found = evidence_store.read_evidence(warehouse, policy, now)
+        points = evidence_store.recovery_points(warehouse, policy, now)
         for namespace in covered:
             own = {**found, **newest_with(points, namespace)}
             evidence = to_evidence(own, policy, now, connected=True)

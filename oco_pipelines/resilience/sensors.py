@@ -34,15 +34,20 @@ if TYPE_CHECKING:
 AHEAD: Final = timedelta(seconds=8)
 BACKUPS_ASSET: Final = "backups"
 
+# What follows backups must not queue up behind builds of marts and loads of bills.
+_FIRST: Final = {"dagster/priority": "10"}
+
 protect = define_asset_job(
     "protect",
     AssetSelection.assets("backups", "backup_records", "backup_compliance"),
     description="Takes backups, follows them and judges their policies.",
+    tags=_FIRST,
 )
 watch_backups = define_asset_job(
     "watch_backups",
     AssetSelection.assets("backup_records", "backup_compliance"),
     description="Follows backups and judges their policies.",
+    tags=_FIRST,
 )
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from oco_pipelines.resilience import store, velero_store, verdict_alerts
+from oco_pipelines.resilience import evidence_store, velero_store, verdict_alerts
 from oco_pipelines.resilience.compliance import Evidence, Judgement, judge
 from oco_pipelines.resilience.kubernetes_gateway import KubernetesGateway
 from oco_pipelines.resilience.policy import DrPolicy
@@ -31,7 +31,7 @@ def judge_policy(
         now: aware; the warehouse's clock, which the tracker goes by, unless said.
     """
     now = now or velero_store.server_time(warehouse)
-    found = store.read_evidence(warehouse, policy, now)
+    found = evidence_store.read_evidence(warehouse, policy, now)
     judgement = judge(
         to_evidence(found, policy, now, connected=gateway is not None),
         policy.rpo_target,
@@ -39,7 +39,7 @@ def judge_policy(
         now,
     )
     with warehouse.transaction() as connection:
-        store.keep_judgement(
+        evidence_store.keep_judgement(
             connection,
             policy.id,
             judgement,

@@ -32,7 +32,7 @@ from oco_proxy.api.pagination import (
 )
 from oco_proxy.middleware.auth import operator, viewer
 from oco_proxy.middleware.problems import ProblemError
-from oco_warehouse.dr_rules import DrPolicyRule, read_rule
+from oco_warehouse.dr_rules import DrPolicyRule, check_parts, read_rule
 from oco_warehouse.errors import ConflictError, NotFoundError
 
 _RULE: Final = tuple(DrPolicyRule.model_fields)
@@ -130,6 +130,7 @@ class DrPolicyController(Controller):
             for name in DrPolicyChange.__struct_fields__
             if (value := getattr(data, name)) is not msgspec.UNSET
         }
+        check_parts(changes)
         async with state.services.pool.acquire() as connection, connection.transaction():
             row = await connection.fetchrow(
                 f"SELECT {_COLUMNS} FROM oco.dr_policies WHERE id = $1 FOR UPDATE",  # noqa: S608

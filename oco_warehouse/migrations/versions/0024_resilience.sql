@@ -170,3 +170,6 @@ COMMENT ON COLUMN oco.dr_namespaces.reasons IS 'Why, a line each';
 COMMENT ON COLUMN oco.dr_namespaces.recovery_point_age IS 'Age of the newest usable recovery point that holds it';
 COMMENT ON COLUMN oco.dr_namespaces.since IS 'Since when the verdict is this one';
 COMMENT ON COLUMN oco.dr_namespaces.judged_at IS 'When it was last judged';
+
+COMMENT ON COLUMN oco.alerts.kind IS 'budget_threshold, budget_refusing, cloud_budget_threshold, cost_anomaly, dr_at_risk, dr_policy_breached, dr_recovered, or the kind of the insight that it tells of';
+COMMENT ON COLUMN oco.alerts.scope IS 'agent, team, user, org, tag:NAME, model or all; cloud, cloud_provider or cloud_budget for cloud cost; dr_policy for DR policies';

@@ -81,7 +81,7 @@ def test_a_run_says_what_it_listed_what_it_asked_and_what_that_cost(
     (told,) = result.asset_materializations_for_node("aws_inventory__main")
     assert told.metadata["rows"].value == 6
     assert told.metadata["by_kind"].value == {"aws.ebs": 3, "aws.ec2": 3}
-    assert told.metadata["cost_usd"].value == "0.00042"
+    assert told.metadata["cost_usd"].value == "0.00036"
     assert told.metadata["missing_permissions"].value == {}
     assert all(check.passed for check in result.get_asset_check_evaluations())
     (whole,) = result.asset_materializations_for_node("resources")

@@ -61,6 +61,8 @@ def test_a_contradiction_is_a_problem_that_names_its_field(client: httpx.Client)
     answer = client.patch(path, json={"schedule_cron": "0 3 * * 1"}, headers=match)
     assert answer.status_code == 400 and "longest gap of 7d" in answer.json()["detail"]
     assert client.get(path).headers["ETag"] == made.headers["ETag"]
+    answer = client.patch(path, json={"retention": "0d"}, headers={"If-Match": "other"})
+    assert answer.status_code == 400 and answer.json()["detail"].startswith("retention: ")
 
 
 def test_a_name_is_taken_once_and_lists_go_by_cursor_and_cluster(client: httpx.Client) -> None:
