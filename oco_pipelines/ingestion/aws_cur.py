@@ -139,7 +139,7 @@ def _when() -> dict[str, pl.Expr]:
     # One day where the moment is not before the end of the period, as of a fee paid in advance.
     next_day = (
         start.str.slice(0, 10)
-        .str.to_date(strict=False)
+        .str.to_date("%Y-%m-%d", strict=False)
         .dt.offset_by("1d")
         .dt.strftime("%FT00:00:00Z")
     )

@@ -61,10 +61,11 @@ def test_an_account_is_an_asset_that_resources_wait_for_and_costs_do_not(
     tmp_path: Path, aws_endpoint: str
 ) -> None:
     settings = settings_of(tmp_path, aws_endpoint)
-    made = definitions.build(settings)
+    made = built(settings, "postgresql://nobody@nowhere/nothing")
     graph = made.resolve_asset_graph()
     assert graph.get(AssetKey("resources")).parent_keys == {ASSET, AssetKey("cloud_costs")}
-    costs = ingestion.build(settings).resolve_asset_graph()
+    shared = Definitions(resources={"warehouse": WarehouseResource(database_url="postgresql://x/y")})
+    costs = Definitions.merge(shared, ingestion.build(settings)).resolve_asset_graph()
     assert ASSET not in costs.get(AssetKey("cloud_costs")).parent_keys
     assert graph.get(ASSET).pools == {"account_main"}
     assert [one.cron_schedule for one in made.schedules or ()] == [settings.ingestion_cron]

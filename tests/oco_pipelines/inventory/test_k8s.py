@@ -24,6 +24,7 @@ from oco_pipelines.inventory.k8s_options import parse_inventory
 from oco_pipelines.inventory.k8s_quantity import quantity
 from oco_pipelines.inventory.k8s_resources import requests_of
 from oco_pipelines.resilience.standin import standin_cluster
+from oco_pipelines.resilience.standin.api import Fault
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import InvalidInputError
 
@@ -243,7 +244,8 @@ def test_a_permission_that_is_missing_is_named_and_the_rest_is_listed(
 
 
 def test_a_cluster_that_serves_no_pods_is_said_to(warehouse: Warehouse, tmp_path: Path) -> None:
-    with standin_cluster(tmp_path / "kubeconfig", namespaces=["shop"]):
+    with standin_cluster(tmp_path / "kubeconfig", namespaces=["shop"]) as cluster:
+        cluster.api.faults += [Fault(404, path="/pods"), Fault(404, path="/deployments")]
         one = account_of(tmp_path, metrics=False)
         done = collect(warehouse, one)
     assert done.collected.problems == [

@@ -176,8 +176,11 @@ def test_a_dead_cluster_keeps_no_other_from_its_backups(
 ) -> None:
     with standin_cluster(tmp_path / "other", "other", namespaces=["shop"]) as other:
         whole = yaml.safe_load(cluster.kubeconfig.read_text())
+        more = yaml.safe_load(other.kubeconfig.read_text())
+        # Each stand-in calls its one user the same.
+        more["users"][0]["name"] = more["contexts"][0]["context"]["user"] = "other"
         for part in ("clusters", "users", "contexts"):
-            whole[part] += yaml.safe_load(other.kubeconfig.read_text())[part]
+            whole[part] += more[part]
         (tmp_path / "both").write_text(yaml.safe_dump(whole))
         gateway = KubernetesGateway(tmp_path / "both", patience=QUICK)
         for name in ("standin", "other"):
