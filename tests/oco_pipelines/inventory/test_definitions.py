@@ -64,7 +64,9 @@ def test_an_account_is_an_asset_that_resources_wait_for_and_costs_do_not(
     made = built(settings, "postgresql://nobody@nowhere/nothing")
     graph = made.resolve_asset_graph()
     assert graph.get(AssetKey("resources")).parent_keys == {ASSET, AssetKey("cloud_costs")}
-    shared = Definitions(resources={"warehouse": WarehouseResource(database_url="postgresql://x/y")})
+    shared = Definitions(
+        resources={"warehouse": WarehouseResource(database_url="postgresql://x/y")}
+    )
     costs = Definitions.merge(shared, ingestion.build(settings)).resolve_asset_graph()
     assert ASSET not in costs.get(AssetKey("cloud_costs")).parent_keys
     assert graph.get(ASSET).pools == {"account_main"}
