@@ -6,6 +6,7 @@ cannot be flushed by two workers: run `pytest` without `-n` then.
 """
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -42,6 +43,22 @@ for _name in list(os.environ):
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
 os.environ["DO_NOT_TRACK"] = "1"
+
+
+_MEMORY = Path("/dev/shm")
+_GIB = 2**30
+
+
+def pytest_configure() -> None:
+    """Keep what tests write in memory where there is room for it.
+
+    A test database is a copy of 700 small files: 0.03 s there, 0.5 s on a slow disk.
+    """
+    if "PYTEST_DEBUG_TEMPROOT" in os.environ or not os.access(_MEMORY, os.W_OK):
+        return
+    runs_programs = not os.statvfs(_MEMORY).f_flag & os.ST_NOEXEC
+    if runs_programs and shutil.disk_usage(_MEMORY).free >= 6 * _GIB:
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = str(_MEMORY)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
