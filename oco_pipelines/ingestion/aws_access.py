@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 
 from oco_pipelines.ingestion.accounts import Account
@@ -160,10 +161,7 @@ def _mapped(where: str, response: Mapping[str, Any]) -> Exception:
 
 
 def _session(account: Account, access: AwsAccess, environment: Mapping[str, str]) -> Any:
-    from botocore.session import Session
-
-    session = Session()
-    session.set_config_variable("region", access.region)
+    session = _new_session(access)
     origin = account.credentials
     if origin.origin == "instance_role":
         resolver = session.get_component("credential_provider")
@@ -175,6 +173,23 @@ def _session(account: Account, access: AwsAccess, environment: Mapping[str, str]
         keys["access_key_id"], keys["secret_access_key"], keys.get("session_token")
     )
     return session
+
+
+def _new_session(access: AwsAccess) -> Any:
+    from botocore.session import Session
+
+    session = Session()
+    session.set_config_variable("region", access.region)
+    session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
+    return session
+
+
+@cache
+def _loader(data_path: str | None) -> Any:
+    """What AWS' services look like, read once a process: that of EC2 alone takes 0.2 s."""
+    from botocore.loaders import create_loader
+
+    return create_loader(data_path)
 
 
 def _keys_of(account: Account, environment: Mapping[str, str]) -> dict[str, str]:
@@ -223,7 +238,6 @@ def _keys_of_file(account: Account) -> dict[str, str]:
 def _assumed(session: Any, access: AwsAccess) -> Any:
     """A session that takes on the role, and again before an hour is over."""
     from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
-    from botocore.session import Session
 
     def create_client(service: str, **options: Any) -> Any:
         return session.create_client(service, **{**options, **_client_options(access, service)})
@@ -234,8 +248,7 @@ def _assumed(session: Any, access: AwsAccess) -> Any:
     fetcher = AssumeRoleCredentialFetcher(
         create_client, session.get_credentials(), access.role_arn, extra_args=extra
     )
-    assumed = Session()
-    assumed.set_config_variable("region", access.region)
+    assumed = _new_session(access)
     assumed._credentials = DeferredRefreshableCredentials(
         method="assume-role", refresh_using=fetcher.fetch_credentials
     )
