@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from oco_cli.connect import connect
+from oco_cli.connect import connect, open_clusters
 from oco_warehouse.database import Warehouse
 from oco_warehouse.durations import write_duration
 
@@ -139,18 +139,13 @@ def run_now() -> None:
     What the pipelines do by themselves while `oco up` runs.
     """
     from oco_pipelines.resilience import store, velero_store
-    from oco_pipelines.resilience.kubernetes_gateway import KubernetesGateway
-    from oco_pipelines.resilience.namespaces import judge_namespaces
+    from oco_pipelines.resilience.looking import judge_cluster
     from oco_pipelines.resilience.orchestrator import take_until
     from oco_pipelines.resilience.tracker import follow
-    from oco_pipelines.resilience.verdicts import judge_policy
-    from oco_warehouse.errors import ConfigurationError, OpenCloudOpsError
+    from oco_warehouse.errors import OpenCloudOpsError
 
     settings, warehouse = connect()
-    if settings.kubeconfig is None and not settings.in_cluster_name:
-        raise ConfigurationError("no cluster is configured: set OCO_KUBECONFIG")
-    path = Path(settings.kubeconfig) if settings.kubeconfig else None
-    gateway = KubernetesGateway(path, in_cluster=settings.in_cluster_name or None)
+    gateway = open_clusters(settings)
     outcomes, wrong = take_until(warehouse, gateway, gateway.clusters(), timedelta(0))
     for outcome in outcomes:
         name = outcome.wanted.policy.name
@@ -159,16 +154,15 @@ def run_now() -> None:
         typer.echo(line, err=True)
     policies = [one for one in store.read_policies(warehouse) if one.enabled]
     for cluster in sorted({policy.cluster for policy in policies}):
-        ours = [policy for policy in policies if policy.cluster == cluster]
         try:
             follow(warehouse, gateway, cluster, policies, wait_seconds=30)
-            now = velero_store.server_time(warehouse)
-            judge_namespaces(warehouse, gateway, cluster, ours, now)
         except OpenCloudOpsError as error:
             velero_store.cluster_failed(warehouse, cluster, str(error))
             typer.echo(f"{cluster}: {error}", err=True)
-    for policy in policies:
-        judge_policy(warehouse, gateway, policy)
+        try:
+            judge_cluster(warehouse, gateway, cluster, policies)
+        except OpenCloudOpsError as error:
+            typer.echo(f"{cluster}: its namespaces are not judged: {error}", err=True)
     _print_status(warehouse)
 
 

@@ -12,13 +12,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from oco_cli.connect import connect
+from oco_cli.connect import connect, open_clusters
 from oco_pipelines.resilience import plans
-from oco_pipelines.resilience.kubernetes_gateway import KubernetesGateway
 from oco_warehouse.database import Warehouse
-from oco_warehouse.errors import ConfigurationError, InvalidInputError, NotFoundError
+from oco_warehouse.errors import InvalidInputError, NotFoundError
 from oco_warehouse.recovery_rules import RecoveryRequest
-from oco_warehouse.settings import Settings
 
 _ACTOR: Final = "oco dr"
 _SHOWN: Final = 10
@@ -43,8 +41,8 @@ def plan(
     from oco_pipelines.resilience.previewing import preview_plan
 
     settings, warehouse = connect()
-    gateway = _gateway(settings)
-    record = _record(warehouse, backup, policy)
+    gateway = open_clusters(settings)
+    record = _record(warehouse, backup, policy, cluster)
     request = RecoveryRequest(
         backup_id=record["id"],
         target_cluster=cluster or record["cluster"],
@@ -109,7 +107,7 @@ def execute(
     from oco_pipelines.resilience.restore import execute_plan
 
     settings, warehouse = connect()
-    gateway, name = _gateway(settings), str(plan_id)
+    gateway, name = open_clusters(settings), str(plan_id)
     found = plans.read_plan(warehouse, name)
     if found["status"] == "completed":
         _show_state(found)
@@ -145,7 +143,7 @@ def drill(
     from oco_pipelines.resilience.drill import backup_and_restore_once, scratch_name
 
     settings, warehouse = connect()
-    gateway = _gateway(settings)
+    gateway = open_clusters(settings)
     rows = warehouse.query("SELECT id::text FROM oco.dr_policies WHERE name = %s", [policy])
     if not rows:
         raise NotFoundError(f"there is no DR policy {policy!r}")
@@ -191,13 +189,7 @@ def list_drills() -> None:
     Console(highlight=False).print(table)
 
 
-def _gateway(settings: Settings) -> KubernetesGateway:
-    if settings.kubeconfig is None:
-        raise ConfigurationError("OCO_KUBECONFIG names no kubeconfig: set it to reach clusters")
-    return KubernetesGateway(settings.kubeconfig)
-
-
-def _record(warehouse: Warehouse, backup: str, policy: str) -> dict[str, Any]:
+def _record(warehouse: Warehouse, backup: str, policy: str, target: str) -> dict[str, Any]:
     if bool(backup) == bool(policy):
         raise InvalidInputError("name a backup, or a policy with --policy; not both")
     rows = warehouse.query(
@@ -206,10 +198,11 @@ def _record(warehouse: Warehouse, backup: str, policy: str) -> dict[str, Any]:
         FROM oco.backup_records AS record
         LEFT JOIN oco.dr_policies AS policy ON policy.id = record.policy_id
         WHERE record.backup_name = %(backup)s OR record.id::text = %(backup)s
-           OR (policy.name = %(policy)s AND record.usable AND record.vanished_at IS NULL)
-        ORDER BY record.started_at DESC NULLS LAST LIMIT 1
+           OR (policy.name = %(policy)s AND record.vanished_at IS NULL
+               AND (record.usable OR record.sound AND %(target)s NOT IN ('', record.cluster)))
+        ORDER BY record.started_at DESC NULLS LAST, record.policy_id NULLS LAST LIMIT 1
         """,
-        {"backup": backup or None, "policy": policy or None},
+        {"backup": backup or None, "policy": policy or None, "target": target},
     )
     if not rows:
         wanted = f"no backup {backup!r} is known" if backup else f"{policy!r} has no usable backup"

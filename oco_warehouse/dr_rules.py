@@ -5,9 +5,10 @@ file (`oco_pipelines.resilience.policy_file`), or what a policy does.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Annotated, Any, Final
 
 from pydantic import (
@@ -43,6 +44,8 @@ _LABEL_KEY: Final = re.compile(
 )
 _LABEL_VALUE: Final = re.compile(r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$")
 _OPERATORS: Final = {"In": True, "NotIn": True, "Exists": False, "DoesNotExist": False}
+# Operators that a label must be there for; the others are met by none.
+_ASKING: Final = frozenset({"In", "Exists"})
 _GO_SPAN: Final = re.compile(r"^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$")
 
 # Fields of the Backup spec that a policy may set as they are, with what they hold; the others
@@ -203,14 +206,23 @@ def contradictions(rule: DrPolicyRule) -> list[str]:
             f"retention: {write_duration(rule.retention)} is shorter than rpo_target "
             f"{write_duration(rule.rpo_target)}: backups expire while they are still needed"
         )
-    if rule.drill_cron is not None:
-        try:
-            check_schedule(rule.drill_cron, rule.time_zone)
-        except InvalidInputError as error:
-            found.append(_schedule_line("drill_cron", error))
-        if not rule.namespaces or rule.namespaces == (EVERYTHING,):
-            found.append("drill_cron: a drill needs a policy that names its namespaces")
-    return found
+    return found if rule.drill_cron is None else [*found, *_drill_problems(rule, rule.drill_cron)]
+
+
+def _drill_problems(rule: DrPolicyRule, cron: str) -> Iterator[str]:
+    try:
+        check_schedule(cron, rule.time_zone)
+    except InvalidInputError as error:
+        yield _schedule_line("drill_cron", error)
+    if rule.protected and rule.namespaces == (EVERYTHING,):
+        yield (
+            "drill_cron: a drill restores into a scratch namespace, and protected with namespaces "
+            "'*' leaves none"
+        )
+    try:
+        labels_for(rule.label_selector or {})
+    except InvalidInputError as error:
+        yield f"drill_cron: label_selector: {error}"
 
 
 def _schedule_line(field: str, error: InvalidInputError) -> str:
@@ -257,6 +269,26 @@ def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     """Whether labels meet a selector that `selector_problem` finds nothing wrong with."""
     held = all(labels.get(key) == value for key, value in selector.get("matchLabels", {}).items())
     return held and all(_meets(term, labels) for term in selector.get("matchExpressions", []))
+
+
+def labels_for(selector: Mapping[str, Any]) -> dict[str, str]:
+    """Labels that meet a selector that `selector_problem` finds nothing wrong with.
+
+    Raises:
+        InvalidInputError: when nothing meets it.
+    """
+    labels = dict(selector.get("matchLabels", {}))
+    terms = selector.get("matchExpressions", [])
+    for key in dict.fromkeys(term["key"] for term in terms if term["operator"] in _ASKING):
+        about = {"matchExpressions": [term for term in terms if term["key"] == key]}
+        named = [value for term in about["matchExpressions"] for value in term.get("values") or []]
+        # One more than it names, so that one of them is none that it rules out.
+        free = (f"oco-{number}" for number in range(len(named) + 1))
+        fitting = (value for value in chain(named, free) if selects(about, {key: value}))
+        labels.setdefault(key, next(fitting, ""))
+    if not selects(selector, labels):
+        raise InvalidInputError("no labels meet all of its terms at once")
+    return labels
 
 
 def _meets(term: Mapping[str, Any], labels: Mapping[str, str]) -> bool:

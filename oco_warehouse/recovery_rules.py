@@ -78,7 +78,9 @@ def check_request(request: RecoveryRequest, known: Known) -> None:
     """
     found = [
         *_shape_problems(request),
-        *record_problems(known.record, known.now),
+        *record_problems(
+            known.record, known.now, elsewhere=request.target_cluster != known.record["cluster"]
+        ),
         *_content_problems(request, known.record),
         *protection_problems(request.target_cluster, request.targets.values(), known.protected),
     ]
@@ -89,12 +91,19 @@ def check_request(request: RecoveryRequest, known: Known) -> None:
         raise InvalidInputError("; ".join(found))
 
 
-def record_problems(record: Mapping[str, Any], now: datetime) -> Iterator[str]:
-    """Why a backup cannot be restored from, as far as the warehouse knows."""
-    name = record["backup_name"]
+def record_problems(record: Mapping[str, Any], now: datetime, *, elsewhere: bool) -> Iterator[str]:
+    """Why a backup cannot be restored from, as far as the warehouse knows.
+
+    Args:
+        record: columns of its row in oco.backup_records.
+        now: aware.
+        elsewhere: whether the target is another cluster than the one it is of. That one reads it
+            from a storage location of its own: what the first cluster can reach does not matter.
+    """
+    name, good = record["backup_name"], record["usable"] or (elsewhere and record["sound"])
     if record["vanished_at"] is not None:
         yield f"backup {name!r} is gone from its cluster"
-    elif not record["usable"]:
+    elif not good:
         yield f"backup {name!r} is not usable: {record['usable_reason'] or 'it was not judged yet'}"
     elif record["expires_at"] is not None and record["expires_at"] <= now:
         yield f"backup {name!r} has expired"

@@ -36,6 +36,7 @@ class Evidence:
         longest_gap: between two due times; an age up to it is what the schedule means.
         cluster_problem: why the cluster could not be read.
         due_problem: why the newest due time has no backup; empty when it has.
+        drill_problem: why the last restore drill failed; empty when it passed or there was none.
     """
 
     cluster_read: bool
@@ -50,6 +51,7 @@ class Evidence:
     longest_gap: timedelta | None = None
     cluster_problem: str = ""
     due_problem: str = ""
+    drill_problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +59,14 @@ class Judgement:
     """A verdict with its reasons and the age of the recovery point that it rests on.
 
     Attributes:
-        waiting: whether all that is wrong is that a new policy waits for its first backup.
+        quiet: whether all that is wrong is that a new policy waits for its first backup, or a
+            failed drill, of which people are told by itself.
     """
 
     verdict: Verdict
     reasons: tuple[str, ...]
     recovery_point_age: timedelta | None
-    waiting: bool = False
+    quiet: bool = False
 
 
 def judge(
@@ -91,17 +94,23 @@ def judge(
     rto = evidence.measured_rto
     if rto is not None and rto > rto_target:
         breaches.append(f"last restore took {_span(rto)}, target {_span(rto_target)}")
-    alone = waiting and not breaches and len(risks) == 1
-    if evidence.last_attempt_problem:
-        risks.append(f"newest backup is unusable: {evidence.last_attempt_problem}")
-    if evidence.due_problem:
-        risks.append(f"the backup that is due could not be created: {evidence.due_problem}")
+    risks += _failures(evidence)
     if breaches:
         return Judgement(Verdict.BREACHED, (*breaches, *risks), age)
     if risks:
-        return Judgement(Verdict.AT_RISK, tuple(risks), age, alone and len(risks) == 1)
+        quiet = len(risks) == int(waiting) + bool(evidence.drill_problem)
+        return Judgement(Verdict.AT_RISK, tuple(risks), age, quiet)
     unmeasured = () if rto is not None else ("no restore has been measured yet",)
     return Judgement(Verdict.MET, unmeasured, age)
+
+
+def _failures(evidence: Evidence) -> list[str]:
+    said = (
+        ("newest backup is unusable", evidence.last_attempt_problem),
+        ("the backup that is due could not be created", evidence.due_problem),
+        ("the last restore drill failed", evidence.drill_problem),
+    )
+    return [f"{what}: {problem}" for what, problem in said if problem]
 
 
 def _unreachable(

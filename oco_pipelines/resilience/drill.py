@@ -6,6 +6,7 @@ can it on an empty backup, with an object missing, or with a volume that does no
 
 import secrets
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,9 +18,10 @@ from oco_pipelines.resilience.compliance import Verdict
 from oco_pipelines.resilience.kubernetes_gateway import BACKUPS, RESTORES, KubernetesGateway
 from oco_pipelines.resilience.phases import Phase, has_ended
 from oco_pipelines.resilience.policy import DrPolicy
-from oco_pipelines.resilience.tracker import take_backup, track
+from oco_pipelines.resilience.tracker import take_backup, track, wanted_namespaces
 from oco_pipelines.resilience.verdicts import judge_policy
 from oco_warehouse.database import Warehouse
+from oco_warehouse.dr_rules import EVERYTHING, labels_for
 from oco_warehouse.errors import (
     ConflictError,
     InvalidInputError,
@@ -27,7 +29,11 @@ from oco_warehouse.errors import (
     OpenCloudOpsError,
     UpstreamError,
 )
-from oco_warehouse.recovery_rules import protection_problems
+from oco_warehouse.recovery_rules import (
+    MOST_NAMESPACES,
+    SYSTEM_NAMESPACES,
+    protection_problems,
+)
 
 SENTINEL_KEY: Final = "value"
 SCHEDULE: Final = "schedule"
@@ -59,12 +65,16 @@ class Drill:
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
-    """Where and with what a drill is done; `scratch` maps the policy's namespaces."""
+    """Where and with what a drill is done.
+
+    `scratch` maps the policy's namespaces; with `labels` a sentinel is in the policy's backup.
+    """
 
     policy: DrPolicy
     scratch: dict[str, str]
     name: str
     value: str
+    labels: dict[str, str]
     wait_seconds: float
     pause_seconds: float
 
@@ -106,9 +116,10 @@ def backup_and_restore_once(
     policy = store.read_policy(warehouse, policy_id)
     setting = _Setting(
         policy=policy,
-        scratch=_scratch(policy, scratch_namespace),
+        scratch=_scratch(policy, gateway.namespace_labels(policy.cluster), scratch_namespace),
         name=f"oco-sentinel-{secrets.token_hex(4)}",
         value=secrets.token_hex(16),
+        labels=_labels(policy),
         wait_seconds=wait_seconds,
         pause_seconds=pause_seconds,
     )
@@ -127,7 +138,8 @@ def backup_and_restore_once(
     try:
         return _carry_out(warehouse, gateway, setting, drill_id, requested_by)
     except OpenCloudOpsError as error:
-        drill_store.end(warehouse, drill_id, str(error), None)
+        if drill_store.end(warehouse, drill_id, str(error), None):
+            judge_policy(warehouse, gateway, policy)
         raise
 
 
@@ -150,13 +162,31 @@ def clean_up(
         gateway.delete_namespace(cluster, namespace)
 
 
-def _scratch(policy: DrPolicy, first: str) -> dict[str, str]:
-    if not policy.namespaces or "*" in policy.namespaces:
-        raise InvalidInputError(f"policy {policy.name!r} names no namespace to drill with")
-    return {
-        home: f"{first}-{number}" if number else first
-        for number, home in enumerate(policy.namespaces)
-    }
+def _scratch(
+    policy: DrPolicy, present: Mapping[str, Mapping[str, str]], first: str
+) -> dict[str, str]:
+    """{namespace that the policy backs up now: where it is restored into}. Pure.
+
+    Of a policy of every namespace the cluster's own are left alone.
+    """
+    homes = wanted_namespaces(policy, present)
+    if EVERYTHING in homes:
+        homes = tuple(sorted(set(present) - SYSTEM_NAMESPACES))
+    if not 0 < len(homes) <= MOST_NAMESPACES:
+        raise InvalidInputError(
+            f"policy {policy.name!r} covers {len(homes)} namespaces in {policy.cluster!r}; "
+            f"a drill can be done with 1 to {MOST_NAMESPACES}"
+        )
+    return {home: f"{first}-{number}" if number else first for number, home in enumerate(homes)}
+
+
+def _labels(policy: DrPolicy) -> dict[str, str]:
+    if policy.label_selector is None:
+        return {}
+    try:
+        return labels_for(policy.label_selector)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"policy {policy.name!r}: label_selector: {error}") from None
 
 
 def _check_scratch(warehouse: Warehouse, gateway: KubernetesGateway, setting: _Setting) -> None:
@@ -182,12 +212,11 @@ def _carry_out(
 ) -> Drill:
     policy, started = setting.policy, time.monotonic()
     cluster, wait, pause = policy.cluster, setting.wait_seconds, setting.pause_seconds
-    labels = (policy.label_selector or {}).get("matchLabels") or {}
     with ExitStack() as cleanup:
         for home in setting.scratch:
             cleanup.callback(gateway.delete_config_map, cluster, home, setting.name)
             data = {SENTINEL_KEY: setting.value}
-            gateway.create_config_map(cluster, home, setting.name, data, labels)
+            gateway.create_config_map(cluster, home, setting.name, data, setting.labels)
         taken = take_backup(warehouse, gateway, policy, None)
         _await_backup(gateway, cluster, taken.name, wait, pause)
         track(warehouse, gateway, cluster, store.read_policies(warehouse))

@@ -48,8 +48,12 @@ def note_plan(warehouse: Warehouse, drill_id: str, plan_id: str) -> None:
     )
 
 
-def end(warehouse: Warehouse, drill_id: str, reason: str, rto: timedelta | None) -> None:
-    """End a running drill: passed without a reason, failed with one; what ended stays as it is."""
+def end(warehouse: Warehouse, drill_id: str, reason: str, rto: timedelta | None) -> bool:
+    """End a running drill: passed without a reason, failed with one; what ended stays as it is.
+
+    Returns:
+        Whether it was running.
+    """
     with warehouse.transaction() as connection:
         ended = connection.execute(
             """
@@ -77,6 +81,7 @@ def end(warehouse: Warehouse, drill_id: str, reason: str, rto: timedelta | None)
                     Jsonb({"drill": drill_id, "reason": reason}),
                 ],
             )
+    return ended is not None
 
 
 def _tell(connection: Connection, drill_id: str, policy_id: str, reason: str) -> None:

@@ -33,7 +33,11 @@ _AROUND: Final = """
            cluster.error AS cluster_problem, due.problem AS due_problem,
            running.yes IS NOT NULL AS running, location.phase = 'Available' IS TRUE
                AS location_available, coalesce(ended.ended, 0) AS ended_count,
-           coalesce(ended.completed, 0) AS completed_count
+           coalesce(ended.completed, 0) AS completed_count,
+           CASE WHEN drill.status = 'failed'
+                     AND drill.completed_at > coalesce(restored.completed_at, '-infinity')
+                THEN drill.reason ELSE '' END AS drill_problem,
+           (SELECT verdict FROM oco.dr_policy_status WHERE policy_id = %(policy)s) AS verdict_before
     FROM (SELECT 1) AS one
     LEFT JOIN LATERAL (
         SELECT plan.completed_at - plan.started_at AS took, plan.completed_at
@@ -41,6 +45,10 @@ _AROUND: Final = """
         JOIN oco.backup_records AS record ON record.id = plan.backup_id
         WHERE record.policy_id = %(policy)s AND plan.status = 'completed'
         ORDER BY plan.completed_at DESC LIMIT 1) AS restored ON true
+    LEFT JOIN LATERAL (
+        SELECT status, reason, completed_at FROM oco.dr_drills
+        WHERE policy_id = %(policy)s AND status <> 'running'
+        ORDER BY completed_at DESC LIMIT 1) AS drill ON true
     LEFT JOIN LATERAL (
         SELECT usable_reason FROM oco.backup_records
         WHERE policy_id = %(policy)s AND phase = ANY(%(ended)s) AND vanished_at IS NULL
@@ -88,6 +96,8 @@ def read_evidence(warehouse: Warehouse, policy: DrPolicy, now: datetime) -> dict
         problem: why the newest backup that ended is unusable; empty when it is usable.
         last_read_at, cluster_problem: when the cluster was read, and why it could not be.
         due_problem: why the newest due time has no backup.
+        drill_problem: why the last drill failed; empty when it passed or a restore succeeded since.
+        verdict_before: the one that was given last.
         running, location_available, ended_count, completed_count: see `Evidence` and `Facts`.
     """
     values = {

@@ -30,9 +30,8 @@ VELERO_VERSION: Final = "v1"
 BACKUPS: Final = "backups"
 RESTORES: Final = "restores"
 LOCATIONS: Final = "backupstoragelocations"
-# Only where a cluster's Velero moves volume data; of a version of their own.
-DATA_UPLOADS: Final = "datauploads"
-MOVER_VERSION: Final = "v2alpha1"
+# (kind, version) of what tells how much volume data was moved, where a cluster's Velero does so.
+MOVED: Final = (("datauploads", "v2alpha1"), ("podvolumebackups", VELERO_VERSION))
 PAGE: Final = 250
 MOST_PAGES: Final = 400
 MOST_RELISTS: Final = 3

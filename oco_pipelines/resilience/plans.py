@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from psycopg.types.json import Jsonb
 
@@ -85,7 +85,9 @@ def refusals(connection: Connection, plan: dict[str, Any]) -> list[str]:
     """
     targets = [plan["namespace_mapping"].get(name, name) for name in plan["namespaces"]]
     return [
-        *record_problems(plan, datetime.now(UTC)),
+        *record_problems(
+            plan, datetime.now(UTC), elsewhere=plan["target_cluster"] != plan["source_cluster"]
+        ),
         *protection_problems(plan["target_cluster"], targets, protected_namespaces(connection)),
     ]
 
@@ -151,6 +153,18 @@ def begin(warehouse: Warehouse, plan_id: str, restore_name: str) -> dict[str, An
     if against:
         raise InvalidInputError(f"recovery plan {plan_id}: {'; '.join(against)}")
     return {**plan, "status": "executing", "restore_name": plan["restore_name"] or restore_name}
+
+
+def refuse(warehouse: Warehouse, plan_id: str, reason: str) -> NoReturn:
+    """Fail a plan that nobody has begun to execute.
+
+    Raises:
+        InvalidInputError: always.
+    """
+    with warehouse.transaction() as connection:
+        if _read(connection, plan_id, lock=True)["status"] in {"pending", "approved"}:
+            step(connection, plan_id, "failed", _ACTOR, {"reason": reason})
+    raise InvalidInputError(f"recovery plan {plan_id}: {reason}")
 
 
 def note_restore(warehouse: Warehouse, plan_id: str, uid: str) -> None:
@@ -306,7 +320,8 @@ def took(plan: dict[str, Any]) -> timedelta | None:
 def _read(connection: Connection, plan_id: str, *, lock: bool = False) -> dict[str, Any]:
     statement = """
         SELECT plan.*, record.cluster AS source_cluster, record.backup_name, record.backup_uid,
-               record.usable, record.usable_reason, record.vanished_at, record.expires_at
+               record.usable, record.sound, record.usable_reason, record.vanished_at,
+               record.expires_at
         FROM oco.recovery_plans AS plan
         JOIN oco.backup_records AS record ON record.id = plan.backup_id
         WHERE plan.id::text = %s

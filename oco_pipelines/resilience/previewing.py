@@ -3,14 +3,15 @@
 import time
 from typing import Any, Final
 
-from oco_pipelines.resilience import plans
+from oco_pipelines.resilience import plans, store
 from oco_pipelines.resilience.backup import read_backup
 from oco_pipelines.resilience.evidence import backup_contents, cluster_contents
 from oco_pipelines.resilience.kubernetes_gateway import BACKUPS, LOCATIONS, KubernetesGateway
 from oco_pipelines.resilience.phases import Phase
 from oco_pipelines.resilience.preview import NAMESPACE, build_preview, expected_objects
 from oco_warehouse.database import Warehouse
-from oco_warehouse.errors import InvalidInputError, NotFoundError, UpstreamUnavailable
+from oco_warehouse.errors import NotFoundError, UpstreamUnavailable
+from oco_warehouse.recovery_rules import protection_problems
 
 DOWNLOAD_SECONDS: Final = 60.0
 
@@ -38,14 +39,13 @@ def preview_plan(
     await_recovery_point(
         warehouse, gateway, plan, wait_seconds=wait_seconds, pause_seconds=pause_seconds
     )
+    refuse_protected(warehouse, gateway, plan)
     cluster, targets = plan["target_cluster"], targets_of(plan)
     contents = backup_contents(gateway, cluster, plan["backup_name"], DOWNLOAD_SECONDS)
     expected = expected_objects(contents, targets, cluster_wide=takes_volumes(plan))
     if not any(kind != NAMESPACE for kind in expected):
         reason = f"backup {plan['backup_name']!r} holds nothing of {', '.join(targets)}"
-        with warehouse.transaction() as connection:
-            plans.step(connection, plan_id, "failed", "pipeline:recovery", {"reason": reason})
-        raise InvalidInputError(f"recovery plan {plan_id}: {reason}")
+        plans.refuse(warehouse, plan_id, reason)
     preview = build_preview(
         expected,
         cluster_contents(gateway, cluster, expected, targets.values()),
@@ -55,6 +55,33 @@ def preview_plan(
     )
     plans.keep_preview(warehouse, plan_id, preview)
     return preview
+
+
+def refuse_protected(
+    warehouse: Warehouse, gateway: KubernetesGateway, plan: dict[str, Any]
+) -> None:
+    """Refuse a plan into a namespace that a protected policy's selector finds in the target now.
+
+    The warehouse knows what such a selector found when it was last judged; namespaces get labels
+    after that, and what a disabled policy finds is not judged.
+
+    Raises:
+        InvalidInputError: when it is protected; the plan has failed then.
+        UpstreamError: when the target does not answer.
+    """
+    cluster = plan["target_cluster"]
+    policies = [
+        policy
+        for policy in store.read_policies(warehouse)
+        if policy.protected and policy.cluster == cluster and policy.namespace_selector is not None
+    ]
+    if not policies:
+        return
+    present = gateway.namespace_labels(cluster)
+    found = [(cluster, policy.namespaces_in(present)) for policy in policies]
+    against = list(protection_problems(cluster, targets_of(plan).values(), found))
+    if against:
+        plans.refuse(warehouse, str(plan["id"]), "; ".join(against))
 
 
 def await_recovery_point(
@@ -112,5 +139,9 @@ def targets_of(plan: dict[str, Any]) -> dict[str, str]:
 
 
 def takes_volumes(plan: dict[str, Any]) -> bool:
-    """Whether volumes come along: not where namespaces are mapped, they would clash there."""
-    return not plan["namespace_mapping"]
+    """Whether volumes come along: not where namespaces of one cluster are mapped.
+
+    There they would clash with the first ones. In another cluster a claim of a volume snapshot gets
+    its volume only when that comes along.
+    """
+    return not plan["namespace_mapping"] or plan["target_cluster"] != plan["source_cluster"]

@@ -4,9 +4,10 @@
 
 recent: 1 while the newest usable recovery point has used at most 80 % of the RPO, falling to 0.5 at
 the RPO, 0 beyond it or without one. proven: 1 when the last restore or drill that succeeded kept
-the RTO in the last 30 days, 0.5 when that is older, 0 otherwise. depth: usable recovery points ÷
-keep_at_least, at most 1. reachable: 1 when the storage location is available. reliable: share of
-Completed ones among the last ten backups that ended. docs/resilience.md repeats the formula.
+the RTO in the last 30 days, 0.5 when that is older, 0 otherwise and while the last drill failed.
+depth: usable recovery points ÷ keep_at_least, at most 1. reachable: 1 when the storage location is
+available. reliable: share of Completed ones among the last ten backups that ended.
+docs/resilience.md repeats the formula.
 """
 
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ class Facts:
         proof_age: how long ago that was.
         usable: recovery points.
         ended: backups among the last ten that ended, and `completed` the Completed ones of them.
+        drill_failed: whether the last drill failed, and nothing was restored since.
     """
 
     age: timedelta | None
@@ -41,6 +43,7 @@ class Facts:
     location_available: bool
     ended: int
     completed: int
+    drill_failed: bool = False
 
 
 def parts(facts: Facts) -> dict[str, float]:
@@ -68,6 +71,6 @@ def _recent(facts: Facts) -> float:
 
 
 def _proven(facts: Facts) -> float:
-    if facts.measured_rto is None or facts.measured_rto > facts.rto_target:
+    if facts.drill_failed or facts.measured_rto is None or facts.measured_rto > facts.rto_target:
         return 0.0
     return 1.0 if facts.proof_age is not None and facts.proof_age <= _PROOF_HOLDS else 0.5

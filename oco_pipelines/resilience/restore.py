@@ -21,6 +21,7 @@ from oco_pipelines.resilience.preview import NAMESPACE, expected_objects, faults
 from oco_pipelines.resilience.previewing import (
     DOWNLOAD_SECONDS,
     await_recovery_point,
+    refuse_protected,
     takes_volumes,
     targets_of,
 )
@@ -80,6 +81,7 @@ def execute_plan(
         await_recovery_point(
             warehouse, gateway, found, wait_seconds=wait_seconds, pause_seconds=pause_seconds
         )
+        refuse_protected(warehouse, gateway, found)
     plan = plans.begin(warehouse, plan_id, naming.restore_name(plan_id))
     if not _make_sure_of_the_restore(warehouse, gateway, plan):
         gone = f"restore {plan['restore_name']!r} was deleted before it was seen to end"
@@ -103,7 +105,7 @@ def execute_plan(
 def build_restore(plan: dict[str, Any]) -> Json:
     """The Restore object of a plan. Pure.
 
-    Cluster-wide resources stay out where namespaces are mapped: in the same cluster they clash.
+    Cluster-wide resources stay out where namespaces of one cluster are mapped: they clash there.
     """
     spec: Json = {
         "backupName": plan["backup_name"],
@@ -111,7 +113,9 @@ def build_restore(plan: dict[str, Any]) -> Json:
         "existingResourcePolicy": plan["existing_resource_policy"],
     }
     if plan["namespace_mapping"]:
-        spec |= {"namespaceMapping": plan["namespace_mapping"], "includeClusterResources": False}
+        spec["namespaceMapping"] = plan["namespace_mapping"]
+    if not takes_volumes(plan):
+        spec["includeClusterResources"] = False
     return {
         "apiVersion": "velero.io/v1",
         "kind": "Restore",

@@ -9,8 +9,6 @@ from dagster import (
     AssetSelection,
     DefaultScheduleStatus,
     DefaultSensorStatus,
-    RunRequest,
-    RunsFilter,
     ScheduleDefinition,
     SensorEvaluationContext,
     SensorResult,
@@ -23,7 +21,6 @@ from oco_pipelines.resilience.assets import (
     NO_CLUSTER,
     KubernetesResource,
 )
-from oco_pipelines.resilience.runs import LIVE
 from oco_pipelines.resources import WarehouseResource
 
 if TYPE_CHECKING:
@@ -87,26 +84,36 @@ def as_event(outcome: "Outcome") -> AssetMaterialization | AssetObservation:
 
 
 @sensor(
-    job=watch_backups,
-    minimum_interval_seconds=30,
+    minimum_interval_seconds=10,
     default_status=DefaultSensorStatus.RUNNING,
-    description="Follows backups that have not ended.",
+    description="Follows backups and judges their policies, itself: a run would be late.",
 )
 def unfinished_backups(
     context: SensorEvaluationContext, warehouse: WarehouseResource, kubernetes: KubernetesResource
-) -> RunRequest | SkipReason:
-    """One run at a time, and only while something is unfinished."""
-    from oco_pipelines.resilience.store import count_unfinished
+) -> SensorResult | SkipReason:
+    """Looks at clusters with a backup on its way at every tick, at all others now and then."""
+    from oco_pipelines.resilience.looking import as_metadata, look_around
 
-    gateway = kubernetes.open()
+    gateway = kubernetes.open(hurried=True)
     if gateway is None:
         return SkipReason(NO_CLUSTER)
-    if not count_unfinished(warehouse.open(), gateway.clusters()):
-        return SkipReason("every backup has ended")
-    for job in (watch_backups.name, protect.name):
-        if context.instance.get_runs(RunsFilter(job_name=job, statuses=LIVE), limit=1):
-            return SkipReason(f"a run of {job} follows them already")
-    return RunRequest()
+    looks = look_around(warehouse.open(), gateway, gateway.clusters())
+    for look in looks:
+        if look.problem:
+            context.log.warning("cluster %s: %s", look.cluster, look.problem)
+    ended = [look for look in looks if look.ended]
+    if not ended:
+        waited = sum(look.unfinished for look in looks)
+        return SkipReason(
+            f"{waited} backups are on their way" if waited else "every backup has ended"
+        )
+    return SensorResult(
+        asset_events=[
+            AssetMaterialization(name, metadata=as_metadata(look))
+            for look in ended
+            for name in ("backup_records", "backup_compliance")
+        ]
+    )
 
 
 # A recovery point grows old with nobody touching it: its policy is judged again all the same.

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from oco_pipelines.resilience.naming import POLICY_LABEL
@@ -13,6 +13,8 @@ from oco_warehouse.database import Connection, Warehouse
 from oco_warehouse.errors import NotFoundError
 
 _ENDED: Final = sorted(ENDED)
+# A recovery point grows old, and a storage location breaks, with nobody touching a backup.
+LOOK_EVERY: Final = timedelta(minutes=5)
 
 
 def read_policies(warehouse: Warehouse) -> list[DrPolicy]:
@@ -191,6 +193,7 @@ def _keep_state(
         "now": now,
         "policy": state.labels.get(POLICY_LABEL),
     }
+    # A copy that synced into another cluster has the policy's label and is none of its points.
     # By UID where we know it; else the row that was planned under the name; else a new row. A name
     # that comes back with another UID is another backup.
     row = connection.execute(
@@ -225,7 +228,8 @@ def _keep_state(
                  volume_operations_completed, usable, usable_reason, sound, phase_known,
                  created_at, started_at, completed_at, expires_at, last_seen_at)
             SELECT %(cluster)s, %(name)s, %(uid)s,
-                   (SELECT id FROM oco.dr_policies WHERE id::text = %(policy)s),
+                   (SELECT id FROM oco.dr_policies
+                    WHERE id::text = %(policy)s AND cluster = %(cluster)s),
                    1 + coalesce((SELECT max(attempt) FROM oco.backup_records
                                  WHERE cluster = %(cluster)s AND backup_name = %(name)s), 0),
                    %(phase)s, %(namespaces)s, %(storage_location)s, %(items_total)s,
@@ -243,24 +247,51 @@ def _keep_state(
     return record
 
 
-def count_unfinished(warehouse: Warehouse, clusters: Collection[str]) -> int:
-    """Backups that exist, have not ended, and that `backup_records` would look at.
+def clusters_to_look_at(
+    warehouse: Warehouse, clusters: Collection[str]
+) -> dict[str, frozenset[str]]:
+    """Clusters of policies that it is time to look at, each with its unfinished backups.
+
+    It is while a backup is on its way, and every LOOK_EVERY otherwise; a minute after a look that
+    failed. Backups whose phase we do not know are not waited for.
 
     Args:
         warehouse: where from.
-        clusters: the configured ones. Others, and those of no policy, nobody looks at: a backup
-            that was left unfinished there stays so.
+        clusters: the configured ones.
     """
     rows = warehouse.query(
         """
-        SELECT count(*) AS unfinished FROM oco.backup_records
-        WHERE backup_uid IS NOT NULL AND vanished_at IS NULL AND phase <> ALL(%s) AND phase_known
-          AND cluster = ANY(%s) AND cluster IN (SELECT cluster FROM oco.dr_policies)
+        SELECT ours.cluster,
+               coalesce(array_agg(record.id::text) FILTER (WHERE record.id IS NOT NULL), '{}')
+                   AS unfinished
+        FROM (SELECT DISTINCT cluster FROM oco.dr_policies WHERE cluster = ANY(%s)) AS ours
+        LEFT JOIN oco.dr_clusters AS known ON known.cluster = ours.cluster
+        LEFT JOIN oco.backup_records AS record
+            ON record.cluster = ours.cluster AND record.backup_uid IS NOT NULL
+            AND record.vanished_at IS NULL AND record.phase <> ALL(%s) AND record.phase_known
+        GROUP BY ours.cluster, known.last_read_at, known.error_at
+        HAVING (count(record.id) > 0
+                AND coalesce(known.error_at < now() - interval '1 minute', true))
+            OR coalesce(greatest(known.last_read_at, known.error_at) < now() - %s, true)
         """,
-        [_ENDED, list(clusters)],
+        [list(clusters), _ENDED, LOOK_EVERY],
     )
-    count: int = rows[0]["unfinished"]
-    return count
+    return {row["cluster"]: frozenset(row["unfinished"]) for row in rows}
+
+
+def judged_lately(warehouse: Warehouse, cluster: str) -> bool:
+    """Whether every enabled policy of a cluster was judged within LOOK_EVERY."""
+    rows = warehouse.query(
+        """
+        SELECT 1 FROM oco.dr_policies AS policy
+        LEFT JOIN oco.dr_policy_status AS status ON status.policy_id = policy.id
+        WHERE policy.cluster = %s AND policy.enabled
+          AND coalesce(status.judged_at < now() - %s, true)
+        LIMIT 1
+        """,
+        [cluster, LOOK_EVERY],
+    )
+    return not rows
 
 
 def abandoned_plan_ids(

@@ -10,9 +10,9 @@ from oco_pipelines.resilience import keeper, naming, store, velero_store
 from oco_pipelines.resilience.backup import build_backup, create_backup, read_backup
 from oco_pipelines.resilience.kubernetes_gateway import (
     BACKUPS,
-    DATA_UPLOADS,
     LOCATIONS,
-    MOVER_VERSION,
+    MOVED,
+    Json,
     KubernetesGateway,
 )
 from oco_pipelines.resilience.phases import AVAILABLE, FAILED, Kind, has_ended, is_known
@@ -176,13 +176,17 @@ def track(
 def moved_bytes(gateway: KubernetesGateway, cluster: str) -> dict[str, int]:
     """Bytes of volume data that were moved for each backup, by its name; none of others.
 
+    A data mover reports them in DataUploads, a backup of file systems in PodVolumeBackups.
+
     Raises:
         UpstreamError: when the cluster refuses or does not answer.
     """
-    try:
-        bodies = gateway.list_velero(cluster, DATA_UPLOADS, version=MOVER_VERSION)
-    except NotFoundError:
-        return {}  # its Velero knows no data mover
+    bodies: list[Json] = []
+    for plural, version in MOVED:
+        try:
+            bodies += gateway.list_velero(cluster, plural, version=version)
+        except NotFoundError:
+            continue  # its Velero knows no such thing
     sizes: dict[str, int] = {}
     for body in bodies:
         name = (body["metadata"].get("labels") or {}).get("velero.io/backup-name")

@@ -1,7 +1,8 @@
 """People are told when a policy's verdict gets worse, and when all is well again; each once.
 
 Unknown tells nothing and ends nothing: a cluster that is out of reach for a minute neither repeats
-an alert nor resolves it. A new policy that waits for its first backup is no trouble.
+an alert nor resolves it. A new policy that waits for its first backup is no trouble, and a failed
+drill is told of by itself.
 """
 
 from datetime import datetime
@@ -81,7 +82,7 @@ def tell(connection: Connection, policy: DrPolicy, judgement: Judgement, now: da
 
 def _is_news(told: str | None, judgement: Judgement) -> bool:
     verdict = judgement.verdict
-    if verdict == Verdict.UNKNOWN or judgement.waiting:
+    if verdict == Verdict.UNKNOWN or judgement.quiet:
         return False
     return told is not None if verdict == Verdict.MET else told != verdict.value
 

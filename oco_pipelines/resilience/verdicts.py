@@ -21,6 +21,8 @@ def judge_policy(
     gateway: KubernetesGateway | None,
     policy: DrPolicy,
     now: datetime | None = None,
+    *,
+    changes_only: bool = False,
 ) -> Judgement:
     """Judge one policy and write the verdict; Unknown when its cluster was not read just now.
 
@@ -29,6 +31,7 @@ def judge_policy(
         gateway: None when no cluster is configured: then nothing is known.
         policy: which one.
         now: aware; the warehouse's clock, which the tracker goes by, unless said.
+        changes_only: whether a verdict that is the same as before makes no row of its own.
     """
     now = now or velero_store.server_time(warehouse)
     found = evidence_store.read_evidence(warehouse, policy, now)
@@ -39,15 +42,16 @@ def judge_policy(
         now,
     )
     with warehouse.transaction() as connection:
-        evidence_store.keep_judgement(
-            connection,
-            policy.id,
-            judgement,
-            found["newest_id"],
-            found["measured_rto"],
-            score(_facts(found, policy, judgement, now)),
-            now,
-        )
+        if not (changes_only and found["verdict_before"] == judgement.verdict.value):
+            evidence_store.keep_judgement(
+                connection,
+                policy.id,
+                judgement,
+                found["newest_id"],
+                found["measured_rto"],
+                score(_facts(found, policy, judgement, now)),
+                now,
+            )
         verdict_alerts.tell(connection, policy, judgement, now)
     return judgement
 
@@ -76,6 +80,7 @@ def to_evidence(
         longest_gap=_gap(policy, now),
         cluster_problem=problem,
         due_problem=found["due_problem"] or "",
+        drill_problem=found["drill_problem"],
     )
 
 
@@ -99,4 +104,5 @@ def _facts(found: dict[str, Any], policy: DrPolicy, judgement: Judgement, now: d
         location_available=found["location_available"],
         ended=found["ended_count"],
         completed=found["completed_count"],
+        drill_failed=bool(found["drill_problem"]),
     )

@@ -68,8 +68,8 @@ ORDER BY plan.created_at DESC, plan.id::text DESC
 LIMIT $3
 """  # noqa: S608 - column names are constants
 _ONE: Final = f"""
-SELECT {_COLUMNS}, record.backup_name, record.usable, record.usable_reason, record.vanished_at,
-       record.expires_at
+SELECT {_COLUMNS}, record.cluster AS source_cluster, record.backup_name, record.usable,
+       record.sound, record.usable_reason, record.vanished_at, record.expires_at
 FROM oco.recovery_plans AS plan
 JOIN oco.backup_records AS record ON record.id = plan.backup_id
 WHERE plan.id = $1
@@ -86,7 +86,15 @@ WHERE ($1::timestamptz IS NULL OR (drill.started_at, drill.id::text) < ($1, $2))
 ORDER BY drill.started_at DESC, drill.id::text DESC
 LIMIT $3
 """
-_BACKUP_COLUMNS: Final = ("backup_name", "usable", "usable_reason", "vanished_at", "expires_at")
+_BACKUP_COLUMNS: Final = (
+    "source_cluster",
+    "backup_name",
+    "usable",
+    "sound",
+    "usable_reason",
+    "vanished_at",
+    "expires_at",
+)
 # Text of a namespace; what it must be is said and checked where every layer checks it.
 _Namespace = Annotated[
     str, told(min_length=1, max_length=63, pattern="^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
@@ -317,7 +325,9 @@ async def _refuse_what_must_not_be(connection: Any, plan: dict[str, Any]) -> Non
     mapping = plan["namespace_mapping"]
     targets = [mapping.get(name, name) for name in plan["namespaces"]]
     against = [
-        *record_problems(plan, datetime.now(UTC)),
+        *record_problems(
+            plan, datetime.now(UTC), elsewhere=plan["target_cluster"] != plan["source_cluster"]
+        ),
         *protection_problems(plan["target_cluster"], targets, await _protected(connection)),
     ]
     if against:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oco_warehouse.dr_rules import read_rule, read_rules, selects
+from oco_warehouse.dr_rules import labels_for, read_rule, read_rules, selects
 from oco_warehouse.durations import read_duration, write_duration
 from oco_warehouse.errors import InvalidInputError
 
@@ -95,7 +95,7 @@ def test_a_policy_is_read_as_it_was_written() -> None:
         ({"time_zone": "Europe/Berlin", "rpo_target": "24h"}, "rpo_target"),
         ({"rto_target": "0s"}, "rto_target"),
         ({"drill_cron": "never"}, "drill_cron"),
-        ({"namespaces": ["*"], "drill_cron": "0 5 * * 0"}, "drill_cron"),
+        ({"namespaces": ["*"], "protected": True, "drill_cron": "0 5 * * 0"}, "drill_cron"),
         ({"protected": 1}, "protected"),
         ({"colour": "red"}, "colour"),
     ],
@@ -131,3 +131,33 @@ def test_selectors_select_as_kubernetes_does(
     term: dict[str, Any], labels: dict[str, str], held: bool
 ) -> None:
     assert selects({"matchExpressions": [term]}, labels) is held
+
+
+TERMS = st.lists(
+    st.tuples(
+        st.sampled_from("ab"),
+        st.sampled_from(["In", "NotIn", "Exists", "DoesNotExist"]),
+        st.lists(st.sampled_from(["x", "y", "oco-0"]), min_size=1, max_size=2),
+    ),
+    max_size=4,
+)
+
+
+@given(st.dictionaries(st.sampled_from("ab"), st.sampled_from("xy")), TERMS)
+def test_labels_for_a_selector_meet_it_wherever_any_do(labels: Any, terms: Any) -> None:
+    said = [
+        {"key": key, "operator": operator, **({"values": values} if "In" in operator else {})}
+        for key, operator, values in terms
+    ]
+    selector = {"matchLabels": labels, "matchExpressions": said}
+    values = [None, "x", "y", "oco-0", "other"]
+    tries = [
+        {key: value for key, value in (("a", a), ("b", b)) if value is not None}
+        for a in values
+        for b in values
+    ]
+    if any(selects(selector, one) for one in tries):
+        assert selects(selector, labels_for(selector))
+    else:
+        with pytest.raises(InvalidInputError, match="no labels"):
+            labels_for(selector)

@@ -21,8 +21,10 @@ from oco_warehouse.recovery_rules import (
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 NAMES = ["bank", "copy", "kube-system", "shop", "velero"]
 RECORD: dict[str, Any] = {
+    "cluster": "a",
     "backup_name": "b",
     "usable": True,
+    "sound": True,
     "usable_reason": "",
     "vanished_at": None,
     "expires_at": NOW + timedelta(days=1),
@@ -49,6 +51,14 @@ def test_no_request_that_is_let_in_touches_a_protected_namespace(
     assert not targets & SYSTEM_NAMESPACES
     assert cluster == "b" or ("*" not in guarded and not targets & set(guarded))
     assert len(targets) == len(namespaces)
+
+
+def test_what_the_first_cluster_cannot_reach_does_not_keep_another_from_restoring_it() -> None:
+    down = {**RECORD, "usable": False, "usable_reason": "storage location 'default' is away"}
+    known = Known(down, [], {"a", "b"}, NOW)
+    check_request(RecoveryRequest("id", "b", ("shop",)), known)
+    with pytest.raises(InvalidInputError, match="is away"):
+        check_request(RecoveryRequest("id", "a", ("shop",)), known)
 
 
 def plan(**changes: object) -> dict[str, Any]:

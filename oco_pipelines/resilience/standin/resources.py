@@ -60,6 +60,7 @@ RESOURCES: Final = (
     Resource(*_VELERO, "deletebackuprequests", "DeleteBackupRequest"),
     Resource(*_VELERO, "downloadrequests", "DownloadRequest"),
     Resource(*_VELERO, "serverstatusrequests", "ServerStatusRequest", True, ("ssr",)),
+    Resource(*_VELERO, "podvolumebackups", "PodVolumeBackup"),
     Resource(*_MOVER, "datauploads", "DataUpload"),
     Resource(*_MOVER, "datadownloads", "DataDownload"),
 )

@@ -264,7 +264,7 @@ _SPECS: Final[dict[str, tuple[Json, Json]]] = {
 _TRANSFER_PHASES: Final = one_of(
     "New", "Accepted", "Prepared", "InProgress", "Canceling", "Canceled", "Completed", "Failed"
 )
-for _kind in ("DataUpload", "DataDownload"):
+for _kind in ("DataUpload", "DataDownload", "PodVolumeBackup"):
     _SPECS[_kind] = (ANY, {**ANY, "properties": {"phase": _TRANSFER_PHASES}})
 
 SCHEMAS: Final[dict[str, Json]] = {

@@ -13,7 +13,6 @@ from dagster import (
     DefaultScheduleStatus,
     DefaultSensorStatus,
     Definitions,
-    RunRequest,
     SensorEvaluationContext,
     SensorResult,
     SkipReason,
@@ -23,6 +22,8 @@ from dagster import (
 
 from oco_pipelines.resilience.assets import NO_CLUSTER, KubernetesResource
 from oco_pipelines.resilience.definitions import build
+from oco_pipelines.resilience.kubernetes_gateway import KubernetesGateway
+from oco_pipelines.resilience.looking import look_around
 from oco_pipelines.resilience.policy import DrPolicy
 from oco_pipelines.resilience.sensors import dr_policy_due, unfinished_backups
 from oco_pipelines.resilience.standin import StandinCluster
@@ -179,6 +180,9 @@ def test_backups_are_followed_only_while_one_that_can_be_seen_is_unfinished(
         """,
         [where, phase],
     )
+    warehouse.execute(
+        "INSERT INTO oco.dr_clusters (cluster, last_read_at) VALUES ('standin', now())"
+    )
     with DagsterInstance.ephemeral() as instance:
         context = build_sensor_context(
             instance=instance,
@@ -187,7 +191,40 @@ def test_backups_are_followed_only_while_one_that_can_be_seen_is_unfinished(
                 "kubernetes": KubernetesResource(kubeconfig=str(cluster.kubeconfig)),
             },
         )
-        assert isinstance(unfinished_backups(context), RunRequest) == asked
+        assert isinstance(unfinished_backups(context), SensorResult) == asked
+
+
+def test_a_location_that_breaks_is_judged_though_no_backup_is_on_its_way(
+    warehouse: Warehouse,
+    gateway: KubernetesGateway,
+    cluster: StandinCluster,
+    make_policy: Callable[..., DrPolicy],
+) -> None:
+    make_policy()
+    [first] = look_around(warehouse, gateway, ["standin"])
+    assert (
+        first.verdicts == {"shop": "AtRisk"} and look_around(warehouse, gateway, ["standin"]) == []
+    )
+    cluster.velero.set_location("default", "Unavailable")
+    warehouse.execute("UPDATE oco.dr_clusters SET last_read_at = now() - interval '6 minutes'")
+    warehouse.execute("UPDATE oco.dr_policy_status SET judged_at = now() - interval '6 minutes'")
+    [again] = look_around(warehouse, gateway, ["standin"])
+    assert again.verdicts == {"shop": "AtRisk"} and again.tracked is not None
+    # The same verdict once more makes no row of its own.
+    assert len(warehouse.query("SELECT 1 FROM oco.dr_compliance")) == 1
+
+
+def test_a_look_that_failed_is_not_repeated_at_once(
+    warehouse: Warehouse,
+    gateway: KubernetesGateway,
+    cluster: StandinCluster,
+    make_policy: Callable[..., DrPolicy],
+) -> None:
+    make_policy()
+    cluster.api.faults.append(Fault(403, method="GET"))
+    [failed] = look_around(warehouse, gateway, ["standin"])
+    assert "403" in failed.problem and failed.tracked is None
+    assert look_around(warehouse, gateway, ["standin"]) == []
 
 
 def test_everything_that_ticks_runs_by_default() -> None:

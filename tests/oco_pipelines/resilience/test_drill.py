@@ -58,6 +58,25 @@ def test_drill_brings_its_sentinel_back_and_records_everything(
     assert cluster.objects.list_all(CONFIGMAPS, "shop")[1] == []
 
 
+def test_a_policy_that_selects_by_labels_is_drilled_with_what_they_find_now(
+    warehouse: Warehouse,
+    gateway: KubernetesGateway,
+    make_policy: Callable[..., DrPolicy],
+) -> None:
+    policy = make_policy()
+    gateway.create_namespace("standin", "cart", {"tier": "gold"})
+    find = {"matchLabels": {"tier": "gold"}}
+    narrow = {"matchExpressions": [{"key": "app", "operator": "In", "values": ["web"]}]}
+    warehouse.execute(
+        "UPDATE oco.dr_policies SET namespaces = '{}', namespace_selector = %s, "
+        "label_selector = %s",
+        [Jsonb(find), Jsonb(narrow)],
+    )
+    backup_and_restore_once(warehouse, gateway, policy.id, "scratch", **FAST)
+    [drill] = warehouse.query("SELECT status, scratch_namespaces FROM oco.dr_drills")
+    assert drill == {"status": "passed", "scratch_namespaces": {"cart": "scratch"}}
+
+
 def test_drill_fails_when_the_sentinel_comes_back_changed(
     warehouse: Warehouse,
     gateway: KubernetesGateway,
@@ -70,6 +89,9 @@ def test_drill_fails_when_the_sentinel_comes_back_changed(
         backup_and_restore_once(warehouse, gateway, policy.id, "scratch", **FAST)
     [plan] = warehouse.query("SELECT status, failure_reason FROM oco.recovery_plans")
     assert plan["status"] == "failed"
+    [status] = warehouse.query("SELECT verdict, reasons FROM oco.dr_policy_status")
+    assert status["verdict"] == Verdict.AT_RISK
+    assert status["reasons"][0].startswith("the last restore drill failed: the sentinel")
     assert not gateway.namespace_exists("standin", "scratch")
 
 
@@ -230,8 +252,8 @@ def test_drill_on_an_empty_backup_fails(
     make_policy: Callable[..., DrPolicy],
 ) -> None:
     policy = make_policy()
-    # Met by nothing: not by the sentinel either, which gets labels of matchLabels only.
-    selector = {"matchExpressions": [{"key": "tier", "operator": "Exists"}]}
+    # What meets it is left out of every backup: the sentinel, too.
+    selector = {"matchLabels": {"velero.io/exclude-from-backup": "true"}}
     warehouse.execute("UPDATE oco.dr_policies SET label_selector = %s", [Jsonb(selector)])
     with pytest.raises(InvalidInputError, match="it holds no items"):
         backup_and_restore_once(warehouse, gateway, policy.id, "scratch", **FAST)

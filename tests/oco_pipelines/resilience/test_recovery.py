@@ -158,6 +158,61 @@ def test_a_preview_warns_of_volumes_and_role_bindings_of_a_mapped_namespace(
     assert "role binding copy/web keeps naming service accounts of namespace 'shop'" in clashes
 
 
+def test_a_copy_of_a_backup_in_another_cluster_is_none_of_the_policys_recovery_points(
+    warehouse: Warehouse,
+    gateway: KubernetesGateway,
+    backup: Ask,
+    plan: Ask,
+    make_policy: Callable[..., DrPolicy],
+) -> None:
+    preview_plan(warehouse, gateway, plan(backup(), "spare"), **FAST)  # it has synced there
+    make_policy("of the spare", cluster="spare")
+    follow(warehouse, gateway, "spare", store.read_policies(warehouse), **FAST)
+    rows = warehouse.query("SELECT cluster, policy_id IS NULL AS free FROM oco.backup_records")
+    assert {row["cluster"]: row["free"] for row in rows} == {"standin": False, "spare": True}
+
+
+def test_a_namespace_that_a_protected_selector_finds_now_is_refused_at_every_step(
+    warehouse: Warehouse, gateway: KubernetesGateway, backup: Ask, plan: Ask
+) -> None:
+    taken = backup()
+    before = approved(warehouse, gateway, plan(taken, namespace_mapping={"shop": "gold"}))
+    gateway.create_namespace("standin", "gold", {"tier": "gold"})
+    # Never judged, because it is disabled: the warehouse does not know what it finds.
+    warehouse.execute(
+        "INSERT INTO oco.dr_policies (name, cluster, namespaces, namespace_selector, "
+        "schedule_cron, rpo_target, rto_target, protected, enabled) VALUES ('gold', 'standin', "
+        "'{}', '{\"matchLabels\": {\"tier\": \"gold\"}}', '0 * * * *', '2 hours', '1 hour', true, "
+        "false)"
+    )
+    after = plan(taken, namespace_mapping={"shop": "gold"})
+    with pytest.raises(InvalidInputError, match="'gold' of cluster 'standin' is protected"):
+        preview_plan(warehouse, gateway, after, **FAST)
+    with pytest.raises(InvalidInputError, match="'gold' of cluster 'standin' is protected"):
+        run(warehouse, gateway, before)
+    assert {plans.read_plan(warehouse, one)["status"] for one in (before, after)} == {"failed"}
+    assert restores(gateway) == 0
+
+
+@pytest.mark.parametrize(("target", "left_out"), [("standin", True), ("spare", False)])
+def test_volumes_are_left_out_only_where_namespaces_of_one_cluster_are_mapped(
+    target: str, left_out: bool
+) -> None:
+    spec = restore.build_restore(
+        {
+            "id": "p",
+            "backup_name": "b",
+            "restore_name": "r",
+            "namespaces": ["shop"],
+            "namespace_mapping": {"shop": "copy"},
+            "existing_resource_policy": "none",
+            "source_cluster": "standin",
+            "target_cluster": target,
+        }
+    )["spec"]
+    assert (spec.get("includeClusterResources") is False) == left_out
+
+
 def test_a_preview_is_made_once(
     warehouse: Warehouse, gateway: KubernetesGateway, backup: Ask, plan: Ask
 ) -> None:

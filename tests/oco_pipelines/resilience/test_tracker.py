@@ -16,10 +16,11 @@ from oco_pipelines.resilience.policy import DrPolicy
 from oco_pipelines.resilience.standin import StandinCluster
 from oco_pipelines.resilience.standin.api import Fault
 from oco_pipelines.resilience.standin.velero import BACKUPS, NAMESPACE
-from oco_pipelines.resilience.tracker import follow, take_backup, track
+from oco_pipelines.resilience.tracker import follow, moved_bytes, take_backup, track
 from oco_pipelines.resilience.verdicts import judge_policy
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import ConflictError
+from tests.oco_pipelines.resilience.quiet import put
 
 DUE = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -139,6 +140,19 @@ def test_backup_without_one_of_its_namespaces_is_taken_but_not_usable(
     [row] = records(warehouse)
     assert row["phase"] == "Completed" and not row["usable"]
     assert row["usable_reason"] == "namespaces are missing: gone"
+
+
+def test_the_size_of_a_backup_is_what_all_its_movers_reported(
+    gateway: KubernetesGateway, cluster: StandinCluster
+) -> None:
+    labels = {"labels": {"velero.io/backup-name": "b"}}
+    for kind, name, size in (
+        ("DataUpload", "one", 5),
+        ("PodVolumeBackup", "two", 7),
+        ("PodVolumeBackup", "three", 1),
+    ):
+        put(cluster, kind, name, metadata=labels, status={"progress": {"bytesDone": size}})
+    assert moved_bytes(gateway, "standin") == {"b": 13}
 
 
 def test_foreign_backup_is_recorded_without_a_policy(

@@ -1,0 +1,11 @@
+"""Copies of a backup in other clusters are nobody's recovery points; a plain view of protection."""
+
+from oco_warehouse.migrations.sql import run_sql
+
+revision = "0028_recovery_points"
+down_revision = "0025_recovery"
+
+
+def upgrade() -> None:
+    """Run the SQL file beside this one."""
+    run_sql(__file__)
