@@ -1,13 +1,16 @@
-"""`oco sources`: the accounts that OCO_SOURCES names, and whether they can be read."""
+"""`oco sources`: the accounts of OCO_SOURCES and of the API, and whether they can be read."""
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from oco_pipelines.ingestion.accounts import Account, load_accounts
+from oco_cli.connect import connect
+from oco_pipelines.ingestion.accounts import stored_accounts
 from oco_pipelines.ingestion.source_kinds import Finding, kind_of
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.account_file import load_file
 from oco_warehouse.errors import InvalidInputError
-from oco_warehouse.settings import load_settings
+from oco_warehouse.settings import Settings, load_settings
 
 
 def check(
@@ -15,21 +18,29 @@ def check(
 ) -> None:
     """Try everything that each account needs; say what works, what is missing and what to do.
 
-    Nothing is loaded and no warehouse is needed. The exit code is 1 when something is missing.
+    Nothing is loaded. Accounts of the API are looked up in the warehouse, where there is one. The
+    exit code is 1 when something is missing.
     """
-    settings = load_settings()
-    accounts = load_accounts(settings)
-    if not accounts:
+    accounts, refused = _accounts(load_settings())
+    if not accounts and not refused:
         raise InvalidInputError(
-            "no accounts are configured: set OCO_SOURCES to a YAML file, see docs/sources.md"
+            "no accounts are configured: set OCO_SOURCES to a YAML file or add them through the "
+            "API, see docs/sources.md"
         )
     known = {account.name: account for account in accounts}
     for name in names or ():
-        if name not in known:
-            raise InvalidInputError(f"no account is called {name!r}; known are {', '.join(known)}")
+        if name not in known and name not in refused:
+            every = ", ".join([*known, *refused])
+            raise InvalidInputError(f"no account is called {name!r}; known are {every}")
     console = Console(highlight=False, soft_wrap=True)
     missing = 0
-    for account in [known[name] for name in names or known]:
+    for name in names or refused:
+        if name in refused:
+            console.print(
+                f"[bold]{name}[/] (of the API)\n  [red]refused[/] {escape(refused[name])}"
+            )
+            missing += 1
+    for account in [known[name] for name in names or known if name in known]:
         findings = kind_of(account).check(account)
         _tell(console, account, findings)
         missing += sum(not finding.ok for finding in findings)
@@ -37,6 +48,15 @@ def check(
         console.print(f"{missing} missing")
         raise typer.Exit(1)
     console.print("everything works")
+
+
+def _accounts(settings: Settings) -> tuple[tuple[Account, ...], dict[str, str]]:
+    """The accounts as they are now, and why some of the API are refused."""
+    # Where nothing was ever started there is no warehouse, and so nothing of the API.
+    if settings.uses_embedded_postgres and not settings.home.expanduser().joinpath("run").is_dir():
+        return load_file(settings), {}
+    _, warehouse = connect()
+    return stored_accounts(settings, warehouse)
 
 
 def _tell(console: Console, account: Account, findings: list[Finding]) -> None:

@@ -66,6 +66,7 @@ def _run(console: Console, settings: Settings, began: float) -> None:
         say("Preparing the warehouse")
         settings, warehouse = connect(say)
         dagster_home(settings)
+    _refresh_accounts(settings, warehouse)
     home = settings.home.expanduser().absolute()
     processes = Processes(home / "logs", {**os.environ, **process_environment(settings)})
     try:
@@ -125,6 +126,12 @@ def first_token(warehouse: Warehouse) -> str | None:
     if warehouse.query("SELECT 1 FROM oco.api_tokens LIMIT 1"):
         return None
     return create_token(warehouse, name="first token", role="admin")
+
+
+def _refresh_accounts(settings: Settings, warehouse: Warehouse) -> None:
+    from oco_pipelines.ingestion.accounts import refresh
+
+    refresh(settings, warehouse)
 
 
 def _start_services(settings: Settings, processes: Processes) -> None:

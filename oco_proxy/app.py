@@ -24,6 +24,7 @@ from oco_proxy.api.recommendations import RecommendationController
 from oco_proxy.api.recovery import RecoveryController
 from oco_proxy.api.routing import RoutingPolicyController
 from oco_proxy.api.routing_models import RoutingController
+from oco_proxy.api.sources import SourceController
 from oco_proxy.api.tokens import TokenController
 from oco_proxy.api.violations import ViolationController
 from oco_proxy.middleware.auth import TokenAuthentication
@@ -84,6 +85,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             lists.list_backups,
             daily_costs,
             ChannelController,
+            SourceController,
             GovernancePolicyController,
             ViolationController,
             DrPolicyController,

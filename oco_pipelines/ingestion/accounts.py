@@ -1,275 +1,103 @@
-"""The cloud accounts whose costs are read by themselves: the YAML file that OCO_SOURCES names.
+"""The accounts that are read by themselves: those of the file OCO_SOURCES, and those of the API.
 
-A file may be shown to anybody: it says where a secret is and never what it is. What the options of
-a kind mean is the matter of that kind (`source_kinds`).
+Definitions load without a database. So what the API has is kept in a file of OCO_HOME, which a
+sensor writes; nothing in it is secret.
 """
 
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from itertools import combinations
+import json
+import logging
+import os
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-import yaml
-
-from oco_pipelines.ingestion import source_kinds
-from oco_warehouse.errors import ConfigurationError, InvalidInputError
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.account_file import load_file
+from oco_warehouse.cloud_accounts.stored import FIELDS, credentials_folder, join
+from oco_warehouse.database import Warehouse
+from oco_warehouse.errors import InvalidInputError
 from oco_warehouse.settings import Settings
 
-Origin = Literal["environment", "file", "instance_role"]
-
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_FIELDS: Final = ("name", "provider", "kind", "options", "credentials")
-_ORIGINS: Final[dict[str, Origin]] = {
-    "environment": "environment",
-    "file": "file",
-    "instance_role": "instance_role",
-}
-_PART: Final = re.compile(r"[a-z][a-z0-9_]*")
-# Names that hold a secret in every cloud, and values that are one whatever they are called.
-_SECRET_NAME: Final = re.compile(
-    r"secret|passw|token|api_?key|access_?key|account_?key|private_?key|connection_?string"
-    r"|credential|(^|_)sas(_|$)",
-    re.IGNORECASE,
-)
-_SECRET_VALUE: Final = re.compile(
-    r"\b(AKIA|ASIA)[A-Z0-9]{16}\b|-----BEGIN|AccountKey=|SharedAccessSignature|[?&]sig="
-    r"|\beyJ[A-Za-z0-9_-]{10,}\.|\"private_key\"|://[^/@\s]+:[^/@\s]+@",
-    re.IGNORECASE,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Where the secret of an account is.
-
-    Attributes:
-        origin: `environment`, `file` or `instance_role` (what the cloud gives the machine).
-        variables: {part of the credential: environment variable that holds it}, of `environment`;
-            none means the variables that the cloud's own SDK reads.
-        path: the file of `file`.
-        profile: section of that file, where it has several.
-    """
-
-    origin: Origin
-    variables: Mapping[str, str]
-    path: Path | None = None
-    profile: str | None = None
-
-    def read_variables(self, account: str, environment: Mapping[str, str]) -> dict[str, str]:
-        """{part of the credential: its secret}.
-
-        Raises:
-            ConfigurationError: one line naming the account and a variable that is not set.
-        """
-        for part, variable in self.variables.items():
-            if not environment.get(variable):
-                raise ConfigurationError(
-                    f"account {account}: {part} is to come from the environment variable "
-                    f"{variable}, which is not set"
-                )
-        return {part: environment[variable] for part, variable in self.variables.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """One entry of the file.
-
-    Attributes:
-        name: unique, also when - and _ are taken for the same.
-        provider: aws, azure or gcp.
-        kind: how its costs are read, as in data_export.
-        options: of the kind, as the file has them.
-        credentials: where its secret is.
-    """
-
-    name: str
-    provider: str
-    kind: str
-    options: Mapping[str, Any]
-    credentials: Credentials
-
-    @property
-    def slug(self) -> str:
-        """The name as Dagster allows it in names of its own."""
-        return self.name.replace("-", "_")
+_KEPT: Final = "api-sources.json"
+_log = logging.getLogger(__name__)
 
 
 def load_accounts(settings: Settings) -> tuple[Account, ...]:
-    """Every account of the file, each checked by its kind; none without OCO_SOURCES.
+    """Every account of the file, and those of the API as they were last seen. No database.
+
+    An account of the API that clashes with the file is left out, and logged in one line.
 
     Raises:
         InvalidInputError: one line naming the file, the account and the field. No value of a field
             that may hold a secret is repeated.
     """
-    path = settings.sources_file
-    if path is None:
-        return ()
-    try:
-        accounts = parse_accounts(_read(path), path.expanduser().absolute().parent)
-        _refuse_doubles(accounts)
-    except InvalidInputError as error:
-        raise InvalidInputError(f"{path}: {error}") from None
+    accounts, refused = join(load_file(settings), kept_rows(settings), _folder(settings))
+    for line in refused.values():
+        _log.warning("%s: it is not read", line)
     return accounts
 
 
-def parse_accounts(document: object, folder: Path) -> tuple[Account, ...]:
-    """The accounts of a document.
-
-    Args:
-        document: what YAML made of the file.
-        folder: what paths in it are relative to.
+def kept_rows(settings: Settings) -> list[dict[str, Any]]:
+    """What the API had when it was last looked at.
 
     Raises:
-        InvalidInputError: one line naming the account and the field.
+        InvalidInputError: when the file that keeps it is damaged.
     """
-    if not isinstance(document, dict) or set(document) != {"accounts"}:
-        raise InvalidInputError("must have the one field accounts, a list of accounts")
-    entries = document["accounts"]
-    if not isinstance(entries, list):
-        raise InvalidInputError("accounts must be a list")
-    accounts: dict[str, Account] = {}
-    for number, entry in enumerate(entries, start=1):
-        account = _account(number, entry, folder)
-        if account.slug in accounts:
-            raise InvalidInputError(
-                f"account {account.name}: name is used twice (- and _ are the same)"
-            )
-        accounts[account.slug] = account
-    return tuple(accounts.values())
-
-
-def _read(path: Path) -> object:
+    path = _kept(settings)
     try:
-        document: object = yaml.safe_load(path.expanduser().read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidInputError(f"OCO_SOURCES cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise InvalidInputError("is no text in UTF-8") from None
-    except yaml.MarkedYAMLError as error:
-        # Of the message only what it says and where: the quoted lines may hold anything.
-        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise InvalidInputError(f"is no YAML ({error.problem}{line})") from None
-    except yaml.YAMLError:
-        raise InvalidInputError("is no YAML") from None
-    return document
+        rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError):
+        raise InvalidInputError(f"{path}: cannot be read; remove it, it is written anew") from None
+    return rows
 
 
-def _account(number: int, entry: object, folder: Path) -> Account:
-    if not isinstance(entry, dict):
-        raise InvalidInputError(f"account number {number}: must have the fields {_listed(_FIELDS)}")
-    name = entry.get("name")
-    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
-        raise InvalidInputError(
-            f"account number {number}: name must be up to 63 small letters, digits, - and _, "
-            "and begin with a letter or a digit"
+def stored_accounts(
+    settings: Settings, warehouse: Warehouse
+) -> tuple[tuple[Account, ...], dict[str, str]]:
+    """The accounts of the file and of the API, and {name of a refused one: why}, as they are now.
+
+    Raises:
+        InvalidInputError: when the file of accounts is wrong; one line.
+    """
+    return join(load_file(settings), _rows(warehouse), _folder(settings))
+
+
+def refresh(settings: Settings, warehouse: Warehouse) -> tuple[bool, list[str]]:
+    """Keep what the API has now for the next start, and say there which accounts are refused.
+
+    Returns:
+        Whether what is kept changed, and why accounts are refused, a line each.
+    """
+    rows = _rows(warehouse)
+    _, refused = join(load_file(settings), rows, _folder(settings))
+    for row in rows:
+        warehouse.execute(
+            "UPDATE oco.source_accounts SET problem = %s WHERE name = %s "
+            "AND problem IS DISTINCT FROM %s",
+            [refused.get(row["name"]), row["name"], refused.get(row["name"])],
         )
-    where = f"account {name}"
-    _refuse_unknown(where, entry, _FIELDS)
-    provider, kind = entry.get("provider"), entry.get("kind")
-    known = source_kinds.kind_names()
-    if not isinstance(provider, str) or provider not in known:
-        raise InvalidInputError(f"{where}: provider must be one of {_listed(known)}")
-    if not isinstance(kind, str) or kind not in known[provider]:
-        raise InvalidInputError(
-            f"{where}: kind must be one of {_listed(known[provider])} for {provider}"
-        )
-    options = entry.get("options", {})
-    if not isinstance(options, dict) or not all(isinstance(key, str) for key in options):
-        raise InvalidInputError(f"{where}: options must be names with values")
-    _refuse_secrets(where, "options", options)
-    account = Account(
-        name,
-        provider,
-        kind,
-        MappingProxyType(options),
-        _credentials(where, entry.get("credentials"), folder),
+    changed = rows != kept_rows(settings)
+    if changed:
+        path = _kept(settings)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_suffix(f".{os.getpid()}.new")
+        new.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+        new.replace(path)
+    return changed, list(refused.values())
+
+
+def _rows(warehouse: Warehouse) -> list[dict[str, Any]]:
+    rows = warehouse.query(
+        "SELECT name, provider, kind, options, credentials FROM oco.source_accounts "
+        "ORDER BY created_at, name"
     )
-    source_kinds.kind_of(account).parse(account)
-    return account
+    return [{field: row[field] for field in FIELDS} for row in rows]
 
 
-def _credentials(where: str, entry: object, folder: Path) -> Credentials:
-    if not isinstance(entry, dict) or entry.get("from") not in _ORIGINS:
-        raise InvalidInputError(
-            f"{where}: credentials must say from: one of {_listed(_ORIGINS)}; a secret itself has "
-            "no place here"
-        )
-    origin = _ORIGINS[entry["from"]]
-    fields = {key: value for key, value in entry.items() if key != "from"}
-    for field, value in fields.items():
-        if not isinstance(field, str) or not isinstance(value, str) or not value:
-            raise InvalidInputError(f"{where}: credentials.{field} must be a text")
-        if _SECRET_VALUE.search(value):
-            raise _literal(where, f"credentials.{field}")
-    if origin == "environment":
-        return Credentials(origin, _variables(where, fields))
-    known = ("path", "profile") if origin == "file" else ()
-    _refuse_unknown(where, fields, known, prefix="credentials.")
-    if origin == "instance_role":
-        return Credentials(origin, MappingProxyType({}))
-    if "path" not in fields:
-        raise InvalidInputError(f"{where}: credentials.path must name the file")
-    path = folder / Path(fields["path"]).expanduser()
-    return Credentials(origin, MappingProxyType({}), path, fields.get("profile"))
+def _kept(settings: Settings) -> Path:
+    return settings.home.expanduser().absolute() / _KEPT
 
 
-def _variables(where: str, fields: dict[str, str]) -> Mapping[str, str]:
-    for field, value in fields.items():
-        if _PART.fullmatch(field) is None:
-            raise InvalidInputError(f"{where}: credentials.{field} is no name of a credential")
-        if _VARIABLE.fullmatch(value) is None:
-            raise _literal(where, f"credentials.{field}")
-    return MappingProxyType(fields)
-
-
-def _refuse_secrets(where: str, field: str, value: object) -> None:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            # A flag or a number may be called anything: it is no secret.
-            if isinstance(inner, str) and _SECRET_NAME.search(str(key)):
-                raise _literal(where, f"{field}.{key}")
-            _refuse_secrets(where, f"{field}.{key}", inner)
-    elif isinstance(value, list):
-        for inner in value:
-            _refuse_secrets(where, field, inner)
-    elif isinstance(value, str) and _SECRET_VALUE.search(value):
-        raise _literal(where, field)
-
-
-def _literal(where: str, field: str) -> InvalidInputError:
-    return InvalidInputError(
-        f"{where}: {field} looks like a secret: name the environment variable or the file that "
-        "holds it under credentials instead"
-    )
-
-
-def _refuse_unknown(
-    where: str, entry: Mapping[Any, object], known: Iterable[str], prefix: str = ""
-) -> None:
-    known = tuple(known)
-    for key in entry:
-        if key not in known:
-            allowed = f"known are {_listed(known)}" if known else "it takes none"
-            raise InvalidInputError(f"{where}: unknown field {prefix}{key}; {allowed}")
-
-
-def _refuse_doubles(accounts: tuple[Account, ...]) -> None:
-    """Two accounts that read the same money, in whatever way, would count it twice."""
-    money = [(account, source_kinds.kind_of(account).money(account)) for account in accounts]
-    for (one, ours), (other, theirs) in combinations(money, 2):
-        for mine in ours:
-            for yours in theirs:
-                shared = min(len(mine), len(yours))
-                if mine[:shared] == yours[:shared]:
-                    raise InvalidInputError(
-                        f"account {other.name}: reads the costs of {'/'.join(yours)} that account "
-                        f"{one.name} reads already, so money would count twice: keep one of them"
-                    )
-
-
-def _listed(words: Iterable[str]) -> str:
-    return ", ".join(words)
+def _folder(settings: Settings) -> Path:
+    return credentials_folder(settings.home)

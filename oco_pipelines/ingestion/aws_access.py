@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
-from oco_pipelines.ingestion.accounts import Account
-from oco_pipelines.ingestion.aws_options import CREDENTIAL_PARTS, AwsAccess
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.aws_options import CREDENTIAL_PARTS, AwsAccess
 from oco_warehouse.errors import (
     ConfigurationError,
     InvalidInputError,

@@ -1,7 +1,7 @@
 """Kind cost_explorer of AWS: its assets, and what asks for them."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import date
 
 from dagster import (
@@ -22,11 +22,12 @@ from dagster import (
     sensor,
 )
 
-from oco_pipelines.ingestion import aws_ce_options, aws_cost_explorer, source_assets
-from oco_pipelines.ingestion.accounts import Account
+from oco_pipelines.ingestion import aws_cost_explorer, source_assets
 from oco_pipelines.ingestion.aws_checks import check_cost_explorer
 from oco_pipelines.ingestion.source_kinds import Finding
 from oco_pipelines.resources import WarehouseResource
+from oco_warehouse.cloud_accounts import aws_ce_options
+from oco_warehouse.cloud_accounts.account import Account
 from oco_warehouse.errors import InvalidInputError
 from oco_warehouse.settings import Settings
 
@@ -47,23 +48,9 @@ class CostExplorer:
     provider = "aws"
     kind = "cost_explorer"
 
-    def parse(self, account: Account) -> aws_ce_options.CostExplorerOptions:
-        """Options as `aws_ce_options.parse_cost_explorer` gives them; its errors."""
-        return aws_ce_options.parse_cost_explorer(account)
-
-    def money(self, account: Account) -> Collection[tuple[str, ...]]:
-        """The bill of the payer, or what its linked accounts have of it."""
-        options = self.parse(account)
-        payer = options.access.account_id
-        if not options.linked_accounts:
-            return [("aws", payer)]
-        # Under both names: an export of its own that a linked account has is the same money.
-        of_payer = [("aws", payer, linked) for linked in options.linked_accounts]
-        return [*of_payer, *(("aws", linked) for linked in options.linked_accounts)]
-
     def check(self, account: Account) -> list[Finding]:
         """Credentials, and a question of each kind that is asked."""
-        return check_cost_explorer(account, self.parse(account))
+        return check_cost_explorer(account, aws_ce_options.parse_cost_explorer(account))
 
     def definitions(self, accounts: Sequence[Account], settings: Settings) -> Definitions:
         """An asset, a schedule and the sensor of the first run of each account."""

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from oco_pipelines.ingestion.accounts import Account
 from oco_pipelines.ingestion.aws_access import aws_failures
 from oco_pipelines.ingestion.aws_ce_request import Query
+from oco_warehouse.cloud_accounts.account import Account
 from oco_warehouse.errors import UpstreamError, UpstreamUnavailable
 
 # 1, 2, 4 … seconds and at most a minute between them: some four minutes in all.

@@ -5,15 +5,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from oco_pipelines.ingestion.accounts import Account
 from oco_pipelines.ingestion.aws_access import aws_failures, make_client
-from oco_pipelines.ingestion.aws_options import AwsAccess
 from oco_pipelines.ingestion.source_kinds import Finding
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.aws_options import AwsAccess
 from oco_warehouse.errors import ConfigurationError, InvalidInputError, OpenCloudOpsError
 
 if TYPE_CHECKING:
-    from oco_pipelines.ingestion.aws_ce_options import CostExplorerOptions
-    from oco_pipelines.ingestion.aws_export import ExportOptions
+    from oco_warehouse.cloud_accounts.aws_ce_options import CostExplorerOptions
+    from oco_warehouse.cloud_accounts.aws_export_options import ExportOptions
 
 
 def check_export(account: Account, options: "ExportOptions") -> list[Finding]:
@@ -57,7 +57,7 @@ def check_export(account: Account, options: "ExportOptions") -> list[Finding]:
 
 def check_cost_explorer(account: Account, options: "CostExplorerOptions") -> list[Finding]:
     """Credentials, and a question about yesterday of each kind, for which AWS takes a cent each."""
-    from oco_pipelines.ingestion.aws_ce_options import PRICE_USD, RESOURCES_REMEDY
+    from oco_warehouse.cloud_accounts.aws_ce_options import PRICE_USD, RESOURCES_REMEDY
 
     access = options.access
     identity = check_identity(account, access)

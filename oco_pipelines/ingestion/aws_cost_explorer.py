@@ -14,14 +14,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from oco_pipelines.ingestion.accounts import Account
 from oco_pipelines.ingestion.aws_access import Requests, make_client
 from oco_pipelines.ingestion.aws_ce_charges import Day, add_page, in_one_order, refuse_missing
-from oco_pipelines.ingestion.aws_ce_options import (
-    RESOURCES_REMEDY,
-    CostExplorerOptions,
-    parse_cost_explorer,
-)
 from oco_pipelines.ingestion.aws_ce_pages import Say, Sleep, read_pages
 from oco_pipelines.ingestion.aws_ce_request import (
     first_day_to_read,
@@ -36,6 +30,12 @@ from oco_pipelines.ingestion.aws_ce_resources import (
 )
 from oco_pipelines.ingestion.source_assets import part_of, partition_key, source_name
 from oco_pipelines.ingestion.source_overlap import refuse_other_sources
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.aws_ce_options import (
+    RESOURCES_REMEDY,
+    CostExplorerOptions,
+    parse_cost_explorer,
+)
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import ConfigurationError, InvalidInputError
 

@@ -4,15 +4,13 @@ AWS writes a period anew with each delivery, and no line keeps its identity. So 
 lists is downloaded, checked to be one delivery, and replaces the period in one transaction.
 """
 
-import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from oco_pipelines.ingestion.accounts import Account
 from oco_pipelines.ingestion.aws_access import Requests, aws_failures, make_client
 from oco_pipelines.ingestion.aws_ce_request import month_end
 from oco_pipelines.ingestion.aws_delivery import Delivery
@@ -20,50 +18,16 @@ from oco_pipelines.ingestion.aws_export_manifest import (
     StoredObject,
     newest_manifests,
 )
-from oco_pipelines.ingestion.aws_options import (
-    ACCESS_OPTIONS,
-    AwsAccess,
-    parse_access,
-    refuse_unknown_options,
-    text_option,
-)
 from oco_pipelines.ingestion.source_assets import partition_key, source_name
 from oco_pipelines.ingestion.source_overlap import refuse_other_sources
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.aws_export_options import ExportOptions, parse_export
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import EmptyFileError, InvalidInputError
 
 if TYPE_CHECKING:
     from oco_pipelines.ingestion.cost_batch import LoadResult
     from oco_pipelines.ingestion.focus_reader import SourceTable
-
-OPTIONS: Final = (*ACCESS_OPTIONS, "bucket", "prefix", "export", "since", "ignore_columns")
-_PERIOD: Final = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
-
-
-@dataclass(frozen=True, slots=True)
-class ExportOptions:
-    """An export.
-
-    Attributes:
-        access: how AWS is reached.
-        bucket: where it is delivered.
-        folder: of the export in the bucket, ending in a slash.
-        export: its name.
-        since: first billing period that is read, YYYY-MM; None for all that there are.
-        ignore_columns: columns of a FOCUS export that no version of FOCUS has.
-    """
-
-    access: AwsAccess
-    bucket: str
-    folder: str
-    export: str
-    since: str | None
-    ignore_columns: tuple[str, ...]
-
-    @property
-    def address(self) -> str:
-        """For messages: s3://bucket/folder/."""
-        return f"s3://{self.bucket}/{self.folder}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,35 +39,6 @@ class PeriodLoad:
     delivery: str
     files: int
     requests: Requests
-
-
-def parse_export(account: Account) -> ExportOptions:
-    """The options of an account of kind data_export.
-
-    Raises:
-        InvalidInputError: one line naming the account and the option.
-    """
-    refuse_unknown_options(account, OPTIONS)
-    access = parse_access(account)
-    bucket, export = text_option(account, "bucket"), text_option(account, "export")
-    if bucket is None or export is None or "/" in bucket + export:
-        raise InvalidInputError(
-            f"account {account.name}: options.bucket and options.export must name the S3 bucket "
-            "and the export, without slashes"
-        )
-    ignored = account.options.get("ignore_columns", [])
-    if not isinstance(ignored, list) or not all(isinstance(name, str) for name in ignored):
-        raise InvalidInputError(
-            f"account {account.name}: options.ignore_columns must be a list of column names"
-        )
-    prefix = (text_option(account, "prefix") or "").strip("/")
-    folder = f"{prefix}/{export}/" if prefix else f"{export}/"
-    since = text_option(account, "since")
-    if since is not None and _PERIOD.fullmatch(since) is None:
-        raise InvalidInputError(
-            f"account {account.name}: options.since must be a billing period, as in '2026-01'"
-        )
-    return ExportOptions(access, bucket, folder, export, since, tuple(ignored))
 
 
 def find_periods(account: Account, options: ExportOptions, client: Any) -> dict[str, StoredObject]:

@@ -1,7 +1,7 @@
 """Kind data_export of AWS: its assets, sensors and schedules."""
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from dagster import (
@@ -25,13 +25,14 @@ from dagster import (
 )
 
 from oco_pipelines.ingestion import aws_export, source_assets
-from oco_pipelines.ingestion.accounts import Account
 from oco_pipelines.ingestion.aws_access import make_client
 from oco_pipelines.ingestion.aws_checks import check_export
 from oco_pipelines.ingestion.aws_export_manifest import StoredObject
 from oco_pipelines.ingestion.changed_partitions import ask_for_changed, loaded_mark
 from oco_pipelines.ingestion.source_kinds import Finding
 from oco_pipelines.resources import WarehouseResource
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.aws_export_options import parse_export
 from oco_warehouse.errors import OpenCloudOpsError
 from oco_warehouse.settings import Settings
 
@@ -46,17 +47,9 @@ class DataExport:
     provider = "aws"
     kind = "data_export"
 
-    def parse(self, account: Account) -> aws_export.ExportOptions:
-        """Options as `aws_export.parse_export` gives them; its errors."""
-        return aws_export.parse_export(account)
-
-    def money(self, account: Account) -> Collection[tuple[str, ...]]:
-        """The whole bill of the account."""
-        return [("aws", self.parse(account).access.account_id)]
-
     def check(self, account: Account) -> list[Finding]:
         """Credentials, the list of deliveries, and one of their files."""
-        return check_export(account, self.parse(account))
+        return check_export(account, parse_export(account))
 
     def definitions(self, accounts: Sequence[Account], settings: Settings) -> Definitions:
         """An asset, a sensor and a schedule of each account."""
@@ -68,7 +61,7 @@ class DataExport:
 
 
 def _periods(account: Account) -> dict[str, StoredObject]:
-    options = aws_export.parse_export(account)
+    options = parse_export(account)
     client = make_client(account, options.access, "s3")
     return aws_export.find_periods(account, options, client)
 

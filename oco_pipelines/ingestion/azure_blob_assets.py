@@ -27,8 +27,6 @@ from dagster import (
     sensor,
 )
 
-from oco_pipelines.ingestion.accounts import Account
-from oco_pipelines.ingestion.azure_blob_kind import ExportOptions
 from oco_pipelines.ingestion.changed_partitions import (
     MAX_REQUESTS,
     ask_for_changed,
@@ -46,6 +44,8 @@ from oco_pipelines.ingestion.source_assets import (
     source_name,
 )
 from oco_pipelines.resources import WarehouseResource
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.azure_blob_options import ExportOptions
 from oco_warehouse.errors import InvalidInputError, OpenCloudOpsError
 from oco_warehouse.settings import Settings
 

@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from oco_pipelines.ingestion.azure_blob_kind import ExportOptions
 from oco_pipelines.ingestion.azure_blob_layout import exports_of, newest_runs
 from oco_pipelines.ingestion.azure_blob_load import access_of, stored_files
 from oco_pipelines.ingestion.azure_credentials import STORAGE
 from oco_pipelines.ingestion.azure_query_check import assignment, check_token
 from oco_pipelines.ingestion.object_store import StoredFile
 from oco_pipelines.ingestion.source_kinds import Finding
+from oco_warehouse.cloud_accounts.azure_blob_options import ExportOptions
 from oco_warehouse.errors import ConfigurationError, OpenCloudOpsError
 from oco_warehouse.settings import load_settings
 
 if TYPE_CHECKING:
-    from oco_pipelines.ingestion.accounts import Account
+    from oco_warehouse.cloud_accounts.account import Account
 
 
 def check_exports(account: "Account", options: ExportOptions) -> list[Finding]:

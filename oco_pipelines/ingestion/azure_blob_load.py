@@ -7,17 +7,17 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from oco_pipelines.ingestion.azure_blob_kind import ExportOptions
 from oco_pipelines.ingestion.azure_blob_layout import Run, newest_runs, parts_of
 from oco_pipelines.ingestion.azure_credentials import STORAGE, credential_of
 from oco_pipelines.ingestion.object_store import StoredFile, list_files, local_file
+from oco_warehouse.cloud_accounts.azure_blob_options import ExportOptions
 from oco_warehouse.errors import InvalidInputError, UpstreamUnavailable
 from oco_warehouse.settings import Settings
 
 if TYPE_CHECKING:
-    from oco_pipelines.ingestion.accounts import Account
     from oco_pipelines.ingestion.azure_charges import Dataset
     from oco_pipelines.ingestion.cost_batch import LoadResult
+    from oco_warehouse.cloud_accounts.account import Account
     from oco_warehouse.database import Warehouse
 
 SOURCE: Final = "azure_blob_export"

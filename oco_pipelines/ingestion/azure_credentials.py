@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from oco_pipelines.ingestion.azure_options import CREDENTIAL_VARIABLES
+from oco_warehouse.cloud_accounts.azure_options import CREDENTIAL_VARIABLES
 from oco_warehouse.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, TokenCredential
 
-    from oco_pipelines.ingestion.accounts import Account
+    from oco_warehouse.cloud_accounts.account import Account
 
 # Azure's own tools spell them in several ways: `az ad sp create-for-rbac` says appId and password.
 _SPELLINGS: Final = {

@@ -24,8 +24,7 @@ from dagster import (
     sensor,
 )
 
-from oco_pipelines.ingestion.accounts import Account
-from oco_pipelines.ingestion.azure_query_kind import QueryOptions, open_query
+from oco_pipelines.ingestion.azure_query_kind import open_query
 from oco_pipelines.ingestion.changed_partitions import MAX_REQUESTS
 from oco_pipelines.ingestion.source_assets import (
     GROUP,
@@ -38,6 +37,8 @@ from oco_pipelines.ingestion.source_assets import (
     source_name,
 )
 from oco_pipelines.resources import WarehouseResource
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.azure_query_options import QueryOptions
 from oco_warehouse.settings import Settings
 
 _SENSOR_SECONDS = 300

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Final
 from oco_pipelines.ingestion.azure_credentials import MANAGEMENT, credential_of, principal_of
 from oco_pipelines.ingestion.azure_query_answer import question
 from oco_pipelines.ingestion.azure_query_client import AccessDenied
-from oco_pipelines.ingestion.azure_query_kind import QueryOptions, open_query
-from oco_pipelines.ingestion.azure_scope import Scope
+from oco_pipelines.ingestion.azure_query_kind import open_query
 from oco_pipelines.ingestion.source_kinds import Finding
+from oco_warehouse.cloud_accounts.azure_query_options import QueryOptions
+from oco_warehouse.cloud_accounts.azure_scope import Scope
 from oco_warehouse.errors import OpenCloudOpsError, UpstreamThrottled
 from oco_warehouse.money import exact_sum
 
 if TYPE_CHECKING:
-    from oco_pipelines.ingestion.accounts import Account
+    from oco_warehouse.cloud_accounts.account import Account
 
 # Somebody waits for the answer.
 _PATIENCE: Final = 60

@@ -9,13 +9,13 @@ import polars as pl
 
 from oco_pipelines.ingestion.azure_query_client import CostQuery
 from oco_pipelines.ingestion.azure_query_month import read_month, to_charges
-from oco_pipelines.ingestion.azure_scope import Scope
 from oco_pipelines.ingestion.cost_batch import LoadResult, Origin
 from oco_pipelines.ingestion.cost_load import load
 from oco_pipelines.ingestion.focus_normalise import normalise
 from oco_pipelines.ingestion.focus_reader import ROW_NUMBER, SourceTable
 from oco_pipelines.ingestion.source_overlap import refuse_other_sources
 from oco_pipelines.ingestion.table_reader import BATCH_ROWS
+from oco_warehouse.cloud_accounts.azure_scope import Scope
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import InvalidInputError
 

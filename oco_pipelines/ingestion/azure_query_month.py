@@ -21,7 +21,7 @@ from oco_pipelines.ingestion.azure_export import to_focus
 from oco_pipelines.ingestion.azure_pair import combine
 from oco_pipelines.ingestion.azure_query_answer import AnswerRow, Question, question
 from oco_pipelines.ingestion.azure_query_client import CostQuery
-from oco_pipelines.ingestion.azure_scope import Scope, has_resources
+from oco_warehouse.cloud_accounts.azure_scope import Scope, has_resources
 from oco_warehouse.errors import UpstreamError
 from oco_warehouse.money import exact_sum
 

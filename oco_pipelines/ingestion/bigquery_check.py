@@ -8,9 +8,10 @@ from oco_pipelines.ingestion.bigquery_client import ExportClient, TableState
 from oco_pipelines.ingestion.bigquery_credentials import member_of
 from oco_pipelines.ingestion.bigquery_days import window_of
 from oco_pipelines.ingestion.bigquery_errors import AccessDenied, one_line
-from oco_pipelines.ingestion.bigquery_options import BigQueryOptions
-from oco_pipelines.ingestion.bigquery_table import DETAILED, STANDARD, ExportTable, rows_query
+from oco_pipelines.ingestion.bigquery_table import rows_query
 from oco_pipelines.ingestion.source_kinds import Finding
+from oco_warehouse.cloud_accounts.bigquery_address import DETAILED, STANDARD, ExportTable
+from oco_warehouse.cloud_accounts.bigquery_options import BigQueryOptions
 from oco_warehouse.errors import NotFoundError, OpenCloudOpsError
 
 if TYPE_CHECKING:

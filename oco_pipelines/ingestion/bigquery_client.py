@@ -20,7 +20,8 @@ from google.cloud.bigquery.schema import SchemaField
 
 from oco_pipelines.ingestion.bigquery_errors import one_line, told
 from oco_pipelines.ingestion.bigquery_retry import Patience, is_transient
-from oco_pipelines.ingestion.bigquery_table import ExportTable, figures_query, rows_query
+from oco_pipelines.ingestion.bigquery_table import figures_query, rows_query
+from oco_warehouse.cloud_accounts.bigquery_address import ExportTable
 from oco_warehouse.errors import InvalidInputError, UpstreamUnavailable
 
 _log = logging.getLogger(__name__)

@@ -11,10 +11,10 @@ from google.auth.credentials import Credentials as GoogleCredentials
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 from google.oauth2 import service_account
 
-from oco_pipelines.ingestion.accounts import Account
 from oco_pipelines.ingestion.bigquery_client import ExportClient, open_client
-from oco_pipelines.ingestion.bigquery_options import CREDENTIALS_JSON, parse_options
 from oco_pipelines.ingestion.bigquery_retry import Patience
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.bigquery_options import CREDENTIALS_JSON, parse_options
 from oco_warehouse.errors import ConfigurationError
 
 _SCOPES: Final = ("https://www.googleapis.com/auth/bigquery",)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from hashlib import sha256
 
-from oco_pipelines.ingestion.accounts import Account
 from oco_pipelines.ingestion.bigquery_client import Figures
-from oco_pipelines.ingestion.bigquery_options import BigQueryOptions
-from oco_pipelines.ingestion.bigquery_table import ExportTable
 from oco_pipelines.ingestion.cost_batch import Origin
 from oco_pipelines.ingestion.focus_normalise import READER_VERSION
 from oco_pipelines.ingestion.source_assets import part_of, partition_key, source_name
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.bigquery_address import ExportTable
+from oco_warehouse.cloud_accounts.bigquery_options import BigQueryOptions
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import InvalidInputError
 

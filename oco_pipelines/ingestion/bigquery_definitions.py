@@ -27,8 +27,6 @@ from dagster import (
     sensor,
 )
 
-from oco_pipelines.ingestion.accounts import Account
-from oco_pipelines.ingestion.bigquery_options import parse_options
 from oco_pipelines.ingestion.source_assets import (
     GROUP,
     asset_key,
@@ -40,6 +38,8 @@ from oco_pipelines.ingestion.source_assets import (
     source_name,
 )
 from oco_pipelines.resources import WarehouseResource
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.bigquery_options import parse_options
 from oco_warehouse.errors import OpenCloudOpsError
 from oco_warehouse.settings import Settings
 

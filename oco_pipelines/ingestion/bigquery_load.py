@@ -11,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from oco_pipelines.ingestion.accounts import Account
 from oco_pipelines.ingestion.bigquery_client import ExportClient, Figures
 from oco_pipelines.ingestion.bigquery_days import (
     changed_days,
@@ -20,11 +19,12 @@ from oco_pipelines.ingestion.bigquery_days import (
     origin_of,
     window_of,
 )
-from oco_pipelines.ingestion.bigquery_options import parse_options
 from oco_pipelines.ingestion.cost_batch import LoadResult
 from oco_pipelines.ingestion.cost_load import load
 from oco_pipelines.ingestion.focus_normalise import Normalised, normalise
 from oco_pipelines.ingestion.gcp_file import read_gcp
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.bigquery_options import parse_options
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import ConflictError, UpstreamUnavailable
 

@@ -31,10 +31,11 @@ from dagster import (
 )
 
 from oco_pipelines.ingestion import cost_checks, source_kinds
-from oco_pipelines.ingestion.accounts import load_accounts
+from oco_pipelines.ingestion.accounts import kept_rows, load_accounts, refresh
 from oco_pipelines.ingestion.changed_partitions import ask_for_changed
 from oco_pipelines.problem_check import problem_check
 from oco_pipelines.resources import WarehouseResource
+from oco_warehouse.cloud_accounts.account import INVENTORY
 from oco_warehouse.errors import (
     ConflictError,
     InvalidInputError,
@@ -151,6 +152,31 @@ def focus_files_sensor(settings: Settings) -> SensorDefinition:
     return watch
 
 
+def source_accounts_sensor(settings: Settings) -> SensorDefinition:
+    """Looks at the accounts of the API: keeps them for the next start, tells who is refused."""
+
+    @sensor(
+        name="source_accounts_sensor",
+        target=define_asset_job("cloud_costs_again", selection=[COSTS]),
+        minimum_interval_seconds=SENSOR_SECONDS,
+        default_status=DefaultSensorStatus.RUNNING,
+        description="Looks at the accounts that are configured through the API.",
+    )
+    def look(warehouse: WarehouseResource) -> SkipReason:
+        try:
+            _, refused = refresh(settings, warehouse.open())
+        except OpenCloudOpsError as error:
+            return SkipReason(str(error))
+        if refused:
+            return SkipReason("; ".join(refused))
+        if kept_rows(settings) != loaded:
+            return SkipReason("accounts of the API changed: restart the code location")
+        return SkipReason("the accounts of the API are as they were at the start")
+
+    loaded = kept_rows(settings)
+    return look
+
+
 def ingestion_schedule(settings: Settings) -> ScheduleDefinition:
     """Reads every file again: what a sensor has missed is caught here."""
 
@@ -179,14 +205,14 @@ def ingestion_schedule(settings: Settings) -> ScheduleDefinition:
 
 
 def build(settings: Settings) -> Definitions:
-    """Definitions of the domain, those of the accounts of OCO_SOURCES among them.
+    """Definitions of the domain, those of the accounts of OCO_SOURCES and of the API among them.
 
     Raises:
         InvalidInputError: when that file is wrong; one line.
     """
     error, warn = AssetCheckSeverity.ERROR, AssetCheckSeverity.WARN
     accounts = source_kinds.definitions(
-        [one for one in load_accounts(settings) if one.kind != source_kinds.INVENTORY], settings
+        [one for one in load_accounts(settings) if one.kind != INVENTORY], settings
     )
     sources = [
         key
@@ -230,7 +256,7 @@ def build(settings: Settings) -> Definitions:
                 warn,
             ),
         ],
-        sensors=[focus_files_sensor(settings)],
+        sensors=[focus_files_sensor(settings), source_accounts_sensor(settings)],
         schedules=[ingestion_schedule(settings)],
     )
     return Definitions.merge(files, *accounts)

@@ -1,13 +1,17 @@
 """How costs are read from Google Cloud by themselves."""
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from oco_pipelines.ingestion.accounts import Account
-from oco_pipelines.ingestion.bigquery_options import KIND, PROVIDER, BigQueryOptions, parse_options
 from oco_pipelines.ingestion.source_kinds import Finding, SourceKind
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.bigquery_options import (
+    KIND,
+    PROVIDER,
+    parse_options,
+)
 from oco_warehouse.errors import ConfigurationError
 from oco_warehouse.settings import Settings
 
@@ -20,14 +24,6 @@ class BigQuery:
 
     provider = PROVIDER
     kind = KIND
-
-    def parse(self, account: Account) -> BigQueryOptions:
-        """The options, typed; InvalidInputError names the one that is wrong."""
-        return parse_options(account)
-
-    def money(self, account: Account) -> Collection[tuple[str, ...]]:
-        """The billing account: its standard and its detailed export are the same money."""
-        return [(PROVIDER, parse_options(account).table.billing_account)]
 
     def check(self, account: Account) -> list[Finding]:
         """Credentials, table, roles, query and age of the rows; nothing is billed."""

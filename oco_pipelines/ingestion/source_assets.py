@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dagster import AssetKey, DynamicPartitionsDefinition, Failure, RetryRequested
 
-from oco_pipelines.ingestion.accounts import Account
+from oco_warehouse.cloud_accounts.account import Account
 from oco_warehouse.errors import (
     ConfigurationError,
     ConflictError,

@@ -6,17 +6,17 @@ A provider's module is imported when an account, or the list of kinds, needs it.
 a cloud's SDK or a data frame before they are used: definitions load without them.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from oco_warehouse.settings import Settings
 
 if TYPE_CHECKING:
     from dagster import Definitions
 
-    from oco_pipelines.ingestion.accounts import Account
+    from oco_warehouse.cloud_accounts.account import Account
 
 # Provider → the module whose KINDS are its kinds. A provider adds one line.
 _PROVIDERS: Final = {
@@ -30,7 +30,6 @@ _INVENTORIES: Final = {
     "gcp": "oco_pipelines.inventory.gcp_kinds",
     "kubernetes": "oco_pipelines.inventory.k8s_kinds",
 }
-INVENTORY: Final = "inventory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,33 +60,11 @@ class SourceKind(Protocol):
     def kind(self) -> str:
         """As accounts name it."""
 
-    def parse(self, account: "Account") -> Any:
-        """The account's options, typed. No I/O.
-
-        Raises:
-            InvalidInputError: `account NAME: options.FIELD …`, what is wrong and what to do.
-        """
-
-    def money(self, account: "Account") -> Collection[tuple[str, ...]]:
-        """Whose costs are read, from the whole to the part: ("aws", payer, linked account).
-
-        Two accounts read the same money when one's words begin with all of another's; such a file
-        is refused.
-        """
-
     def check(self, account: "Account") -> list[Finding]:
         """Try everything that a run needs, and say what is missing. Never raises for a denial."""
 
     def definitions(self, accounts: "Sequence[Account]", settings: Settings) -> "Definitions":
         """Assets, sensors and schedules of the accounts of this kind; no I/O."""
-
-
-def kind_names() -> dict[str, list[str]]:
-    """{provider: names of its kinds}."""
-    return {
-        provider: [kind.kind for kind in _kinds(provider)]
-        for provider in (_PROVIDERS | _INVENTORIES)
-    }
 
 
 def kind_of(account: "Account") -> SourceKind:

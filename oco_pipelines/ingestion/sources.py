@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from oco_pipelines.ingestion.accounts import kept_rows
 from oco_pipelines.ingestion.object_store import StoredFile, list_files, local_file
 from oco_warehouse.errors import NotFoundError
 from oco_warehouse.settings import Settings
@@ -19,7 +20,8 @@ def is_focus_file(name: str) -> bool:
 
 def uses_sample(settings: Settings) -> bool:
     """True when neither files nor a cloud are configured, so that the sample stands in."""
-    return settings.focus_path is None and not settings.has_cloud_credentials
+    configured = settings.focus_path is not None or settings.has_cloud_credentials
+    return not configured and not kept_rows(settings)
 
 
 def source_root(settings: Settings) -> str | None:

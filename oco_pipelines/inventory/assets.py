@@ -22,9 +22,9 @@ from dagster import (
 )
 
 from oco_pipelines.ingestion import source_assets
-from oco_pipelines.ingestion.accounts import Account
 from oco_pipelines.inventory.collecting import Collected, Say
 from oco_pipelines.resources import WarehouseResource
+from oco_warehouse.cloud_accounts.account import Account
 from oco_warehouse.database import Warehouse
 from oco_warehouse.settings import Settings
 

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
-from oco_pipelines.ingestion.accounts import Account
 from oco_pipelines.ingestion.aws_access import Requests, aws_failures, client_of, open_session
-from oco_pipelines.ingestion.aws_options import AwsAccess
 from oco_pipelines.inventory.missing_permission import MissingPermission
 from oco_pipelines.inventory.pace import Pace
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.aws_options import AwsAccess
 from oco_warehouse.errors import ConfigurationError, InvalidInputError
 
 # Far below what AWS allows for any of the questions, so that others of the account are not slowed.

@@ -3,14 +3,14 @@
 import json
 from typing import Final
 
-from oco_pipelines.ingestion.accounts import Account
 from oco_pipelines.ingestion.aws_checks import check_identity
 from oco_pipelines.ingestion.source_kinds import Finding
 from oco_pipelines.inventory.aws_access import Aws
 from oco_pipelines.inventory.aws_collect import GLOBAL, LISTERS, enabled_regions
-from oco_pipelines.inventory.aws_options import AwsInventoryOptions
 from oco_pipelines.inventory.aws_place import Place
 from oco_pipelines.inventory.missing_permission import MissingPermission
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.aws_inventory import AwsInventoryOptions
 from oco_warehouse.errors import OpenCloudOpsError
 
 # What each kind asks; aws_access says how IAM calls it. A test holds them to what is sent.

@@ -9,10 +9,10 @@ from typing import Any, Final
 from oco_pipelines.inventory.aws_access import Aws
 from oco_pipelines.inventory.aws_metric_queries import Request, metrics_of, requests_of
 from oco_pipelines.inventory.aws_metrics import Series, memory_dimensions, series_of
-from oco_pipelines.inventory.aws_options import PRICE_USD
 from oco_pipelines.inventory.found import FoundResource
 from oco_pipelines.inventory.metric_store import read_until, write_metrics
 from oco_pipelines.inventory.windows import Window, window_of
+from oco_warehouse.cloud_accounts.aws_inventory import PRICE_USD
 from oco_warehouse.database import Warehouse
 
 SOURCE: Final = "aws.cloudwatch"

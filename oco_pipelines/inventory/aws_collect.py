@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from oco_pipelines.ingestion.accounts import Account
 from oco_pipelines.inventory import (
     aws_address,
     aws_ami,
@@ -22,7 +21,6 @@ from oco_pipelines.inventory import (
 )
 from oco_pipelines.inventory.aws_access import Aws
 from oco_pipelines.inventory.aws_cloudwatch import MetricsRead, read_metrics
-from oco_pipelines.inventory.aws_options import AwsInventoryOptions, parse_inventory
 from oco_pipelines.inventory.aws_place import Place
 from oco_pipelines.inventory.collecting import (
     Collected,
@@ -34,6 +32,8 @@ from oco_pipelines.inventory.collecting import (
 )
 from oco_pipelines.inventory.found import FoundResource
 from oco_pipelines.inventory.store import forget_other_listings
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.aws_inventory import AwsInventoryOptions, parse_inventory
 from oco_warehouse.database import Warehouse
 
 Lister = Callable[[Aws, Place], Iterator[FoundResource]]

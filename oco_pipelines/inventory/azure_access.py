@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from oco_pipelines.ingestion.azure_credentials import credential_of
-from oco_pipelines.ingestion.azure_query_kind import PUBLIC
-from oco_pipelines.inventory.azure_options import AzureInventoryOptions
 from oco_pipelines.inventory.missing_permission import MissingPermission
 from oco_pipelines.inventory.pace import Pace
+from oco_warehouse.cloud_accounts.azure_inventory import AzureInventoryOptions
+from oco_warehouse.cloud_accounts.azure_query_options import PUBLIC
 from oco_warehouse.errors import InvalidInputError, UpstreamThrottled, UpstreamUnavailable
 
 if TYPE_CHECKING:
-    from oco_pipelines.ingestion.accounts import Account
+    from oco_warehouse.cloud_accounts.account import Account
 
 # Resource Graph allows 15 questions in 5 seconds, Monitor 12,000 an hour.
 REQUESTS_A_SECOND: Final = 3.0

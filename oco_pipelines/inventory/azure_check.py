@@ -6,13 +6,13 @@ from oco_pipelines.ingestion.azure_credentials import MANAGEMENT
 from oco_pipelines.ingestion.azure_query_check import assignment, check_token
 from oco_pipelines.ingestion.source_kinds import Finding
 from oco_pipelines.inventory.azure_access import Azure
-from oco_pipelines.inventory.azure_options import AzureInventoryOptions
 from oco_pipelines.inventory.azure_resources import TYPES
 from oco_pipelines.inventory.missing_permission import MissingPermission
+from oco_warehouse.cloud_accounts.azure_inventory import AzureInventoryOptions
 from oco_warehouse.errors import OpenCloudOpsError
 
 if TYPE_CHECKING:
-    from oco_pipelines.ingestion.accounts import Account
+    from oco_warehouse.cloud_accounts.account import Account
 
 # Each sees no data, and can change nothing.
 ROLES: Final = ("Reader", "Monitoring Reader")

@@ -7,10 +7,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from oco_pipelines.ingestion.accounts import Account
 from oco_pipelines.inventory.azure_access import GRAPH_PERMISSION, Azure
 from oco_pipelines.inventory.azure_metrics import metrics_of, names_of
-from oco_pipelines.inventory.azure_options import AzureInventoryOptions, parse_inventory
 from oco_pipelines.inventory.azure_resources import TYPES, resource
 from oco_pipelines.inventory.bill_names import as_on_the_bill, bill_names
 from oco_pipelines.inventory.collecting import (
@@ -26,6 +24,8 @@ from oco_pipelines.inventory.metric_store import METRIC_SCHEMA, read_until, writ
 from oco_pipelines.inventory.missing_permission import MissingPermission
 from oco_pipelines.inventory.store import forget_other_listings
 from oco_pipelines.inventory.windows import HOUR, window_of
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.azure_inventory import AzureInventoryOptions, parse_inventory
 from oco_warehouse.database import Warehouse
 
 SOURCE: Final = "azure.monitor"

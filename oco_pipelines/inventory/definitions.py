@@ -20,6 +20,7 @@ from oco_pipelines.ingestion.sources import uses_sample
 from oco_pipelines.inventory import checks
 from oco_pipelines.problem_check import problem_check
 from oco_pipelines.resources import WarehouseResource
+from oco_warehouse.cloud_accounts.account import INVENTORY
 from oco_warehouse.database import Warehouse
 from oco_warehouse.settings import Settings
 
@@ -90,7 +91,7 @@ def build(settings: Settings) -> Definitions:
     Raises:
         InvalidInputError: when the file of accounts is wrong; one line.
     """
-    wanted = [one for one in load_accounts(settings) if one.kind == source_kinds.INVENTORY]
+    wanted = [one for one in load_accounts(settings) if one.kind == INVENTORY]
     accounts = source_kinds.definitions(wanted, settings)
     keys = [
         key

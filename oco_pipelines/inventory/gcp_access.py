@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from oco_pipelines.inventory.gcp_options import GcpInventoryOptions
 from oco_pipelines.inventory.missing_permission import MissingPermission
 from oco_pipelines.inventory.pace import Pace
+from oco_warehouse.cloud_accounts.gcp_inventory import GcpInventoryOptions
 from oco_warehouse.errors import (
     ConfigurationError,
     InvalidInputError,
@@ -20,7 +20,7 @@ from oco_warehouse.errors import (
 )
 
 if TYPE_CHECKING:
-    from oco_pipelines.ingestion.accounts import Account
+    from oco_warehouse.cloud_accounts.account import Account
 
 # Asset Inventory allows 100 questions a minute and project.
 REQUESTS_A_SECOND: Final = 1.5

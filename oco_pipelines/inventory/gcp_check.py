@@ -7,14 +7,14 @@ from oco_pipelines.ingestion.bigquery_credentials import member_of
 from oco_pipelines.ingestion.source_kinds import Finding
 from oco_pipelines.inventory.gcp_access import Gcp
 from oco_pipelines.inventory.gcp_metrics import MEASURES, question
-from oco_pipelines.inventory.gcp_options import GcpInventoryOptions
 from oco_pipelines.inventory.gcp_resources import TYPES
 from oco_pipelines.inventory.missing_permission import MissingPermission
 from oco_pipelines.inventory.windows import Window
+from oco_warehouse.cloud_accounts.gcp_inventory import GcpInventoryOptions
 from oco_warehouse.errors import OpenCloudOpsError
 
 if TYPE_CHECKING:
-    from oco_pipelines.ingestion.accounts import Account
+    from oco_warehouse.cloud_accounts.account import Account
 
 ROLES: Final = ("roles/cloudasset.viewer", "roles/monitoring.viewer", "roles/recommender.viewer")
 SERVICES: Final = (

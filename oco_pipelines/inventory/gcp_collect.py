@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from oco_pipelines.ingestion.accounts import Account
 from oco_pipelines.inventory.bill_names import as_on_the_bill, bill_names
 from oco_pipelines.inventory.collecting import (
     Collected,
@@ -26,12 +25,13 @@ from oco_pipelines.inventory.gcp_metrics import (
     metrics_of,
     question,
 )
-from oco_pipelines.inventory.gcp_options import GcpInventoryOptions, parse_inventory
 from oco_pipelines.inventory.gcp_resources import TYPES, other_names, resource
 from oco_pipelines.inventory.metric_store import read_until, write_metrics
 from oco_pipelines.inventory.missing_permission import MissingPermission
 from oco_pipelines.inventory.store import forget_other_listings, write_resources
 from oco_pipelines.inventory.windows import Window, window_of
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.gcp_inventory import GcpInventoryOptions, parse_inventory
 from oco_warehouse.database import Warehouse
 
 SOURCE: Final = "gcp.monitoring"

@@ -12,8 +12,8 @@ from oco_warehouse.errors import (
 )
 
 if TYPE_CHECKING:
-    from oco_pipelines.ingestion.accounts import Account
-    from oco_pipelines.inventory.k8s_options import KubernetesInventoryOptions
+    from oco_warehouse.cloud_accounts.account import Account
+    from oco_warehouse.cloud_accounts.k8s_inventory import KubernetesInventoryOptions
 
 PAGE_SIZE: Final = 250
 _MOST_PAGES: Final = 4_000

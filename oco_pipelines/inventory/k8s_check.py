@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Final
 
 from oco_pipelines.ingestion.source_kinds import Finding
 from oco_pipelines.inventory.k8s_access import LISTS, Kubernetes
-from oco_pipelines.inventory.k8s_options import KubernetesInventoryOptions
 from oco_pipelines.inventory.missing_permission import MissingPermission
+from oco_warehouse.cloud_accounts.k8s_inventory import KubernetesInventoryOptions
 from oco_warehouse.errors import NotFoundError, OpenCloudOpsError
 
 if TYPE_CHECKING:
-    from oco_pipelines.ingestion.accounts import Account
+    from oco_warehouse.cloud_accounts.account import Account
 
 CLUSTER_ROLE: Final = """\
 apiVersion: rbac.authorization.k8s.io/v1

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from oco_pipelines.ingestion.accounts import Account
 from oco_pipelines.inventory.collecting import (
     Collected,
     Say,
@@ -15,7 +14,6 @@ from oco_pipelines.inventory.collecting import (
 )
 from oco_pipelines.inventory.found import FoundResource, as_json
 from oco_pipelines.inventory.k8s_access import Kubernetes
-from oco_pipelines.inventory.k8s_options import parse_inventory
 from oco_pipelines.inventory.k8s_resources import (
     DEPLOYMENT,
     NAMESPACE,
@@ -27,6 +25,8 @@ from oco_pipelines.inventory.k8s_resources import (
 )
 from oco_pipelines.inventory.metric_store import write_metrics
 from oco_pipelines.inventory.store import forget_other_listings
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.k8s_inventory import parse_inventory
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import NotFoundError
 

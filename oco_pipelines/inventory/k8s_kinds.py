@@ -1,12 +1,12 @@
 """Kind inventory of Kubernetes."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from oco_pipelines.ingestion.accounts import Account
-from oco_pipelines.ingestion.source_kinds import INVENTORY, Finding, SourceKind
+from oco_pipelines.ingestion.source_kinds import Finding, SourceKind
 from oco_pipelines.inventory.collecting import Collected, Say
-from oco_pipelines.inventory.k8s_options import KubernetesInventoryOptions, parse_inventory
+from oco_warehouse.cloud_accounts.account import INVENTORY, Account
+from oco_warehouse.cloud_accounts.k8s_inventory import parse_inventory
 from oco_warehouse.database import Warehouse
 from oco_warehouse.settings import Settings
 
@@ -20,20 +20,11 @@ class KubernetesInventory:
     provider = "kubernetes"
     kind = INVENTORY
 
-    def parse(self, account: Account) -> KubernetesInventoryOptions:
-        """Options as `k8s_options.parse_inventory` gives them; its errors."""
-        return parse_inventory(account)
-
-    def money(self, account: Account) -> Collection[tuple[str, ...]]:
-        """None: an inventory reads no costs."""
-        self.parse(account)
-        return ()
-
     def check(self, account: Account) -> list[Finding]:
         """Every list that a run reads."""
         from oco_pipelines.inventory.k8s_check import check_inventory
 
-        return check_inventory(account, self.parse(account))
+        return check_inventory(account, parse_inventory(account))
 
     def definitions(self, accounts: Sequence[Account], settings: Settings) -> "Definitions":
         """An asset of each account."""

@@ -6,11 +6,11 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
 
-from oco_pipelines.ingestion.accounts import Account, Credentials
 from oco_pipelines.ingestion.bigquery_client import ExportClient
 from oco_pipelines.ingestion.bigquery_credentials import connect
 from oco_pipelines.ingestion.bigquery_load import find_changes, load_day
 from oco_pipelines.ingestion.bigquery_retry import Patience
+from oco_warehouse.cloud_accounts.account import Account, Credentials
 from oco_warehouse.database import Warehouse
 from tests.oco_pipelines.ingestion.bigquery_standin import DATASET, DETAILED, PROJECT, Standin
 from tests.oco_pipelines.ingestion.gcp_bill import Line

@@ -11,11 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oco_pipelines.ingestion import source_kinds, sources
-from oco_pipelines.ingestion.accounts import Account, load_accounts, parse_accounts
+from oco_pipelines.ingestion.accounts import load_accounts
 from oco_pipelines.ingestion.definitions import build
 from oco_pipelines.resources import WarehouseResource
+from oco_warehouse.cloud_accounts import kinds
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.reading import parse_accounts
 from oco_warehouse.errors import ConfigurationError, InvalidInputError
 from oco_warehouse.settings import load_settings
+from tests.oco_pipelines.ingestion.example_kinds import RULES
 
 KEY = "AKIA" + "ABCDEFGHIJKLMNOP"
 
@@ -24,6 +28,7 @@ KEY = "AKIA" + "ABCDEFGHIJKLMNOP"
 def example(monkeypatch: pytest.MonkeyPatch) -> None:
     providers = {"example": "tests.oco_pipelines.ingestion.example_kinds"}
     monkeypatch.setattr(source_kinds, "_PROVIDERS", source_kinds._PROVIDERS | providers)
+    monkeypatch.setattr(kinds, "ALL", (*kinds.ALL, RULES))
 
 
 def entry(**changes: Any) -> dict[str, Any]:

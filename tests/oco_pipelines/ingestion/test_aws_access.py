@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from botocore import exceptions
 
-from oco_pipelines.ingestion.accounts import Account, parse_accounts
 from oco_pipelines.ingestion.aws_access import aws_failures, make_client
-from oco_pipelines.ingestion.aws_options import parse_access
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.aws_options import parse_access
+from oco_warehouse.cloud_accounts.reading import parse_accounts
 from oco_warehouse.errors import (
     ConfigurationError,
     InvalidInputError,

@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from oco_pipelines.ingestion import cost_checks
-from oco_pipelines.ingestion.accounts import Account, parse_accounts
-from oco_pipelines.ingestion.aws_ce_options import parse_cost_explorer
 from oco_pipelines.ingestion.aws_ce_pages import ATTEMPTS
 from oco_pipelines.ingestion.aws_checks import check_cost_explorer
 from oco_pipelines.ingestion.aws_cost_explorer import DaysLoad, load_days
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.aws_ce_options import parse_cost_explorer
+from oco_warehouse.cloud_accounts.reading import parse_accounts
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import InvalidInputError, UpstreamThrottled
 from tests.oco_pipelines.ingestion.cost_explorer_server import Charge, CostExplorerServer, serve

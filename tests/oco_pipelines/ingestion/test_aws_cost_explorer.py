@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
 
 from oco_pipelines.ingestion import cost_checks
-from oco_pipelines.ingestion.accounts import Account, _refuse_doubles, parse_accounts
 from oco_pipelines.ingestion.aws_ce_pages import ATTEMPTS
 from oco_pipelines.ingestion.aws_ce_request import first_day_to_read
 from oco_pipelines.ingestion.aws_cost_explorer import DaysLoad, load_days
 from oco_pipelines.ingestion.source_kinds import kind_of
 from oco_pipelines.resources import WarehouseResource
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.reading import parse_accounts, refuse_doubles
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import (
     ConflictError,
@@ -455,12 +456,12 @@ def test_an_export_and_cost_explorer_of_one_bill_are_refused() -> None:
     part = account_of(endpoint, linked_accounts=["000000000013"])
     for other in (account_of(endpoint), part):
         with pytest.raises(InvalidInputError, match="account export reads already"):
-            _refuse_doubles((whole, other))
+            refuse_doubles((whole, other))
     of_linked = account_of(endpoint, name="own", account_id="000000000013")
     with pytest.raises(InvalidInputError, match="account own: reads the costs of aws/000000000013"):
-        _refuse_doubles((part, of_linked))
+        refuse_doubles((part, of_linked))
     more = account_of(endpoint, name="more", linked_accounts=["000000000014"])
-    _refuse_doubles((part, more))
+    refuse_doubles((part, more))
 
 
 def test_days_that_came_from_an_export_are_not_asked_for(

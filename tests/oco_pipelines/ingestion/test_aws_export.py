@@ -28,12 +28,15 @@ from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
 
 from oco_pipelines.ingestion import aws_export, cost_checks, definitions
-from oco_pipelines.ingestion.accounts import Account, load_accounts, parse_accounts
+from oco_pipelines.ingestion.accounts import load_accounts
 from oco_pipelines.ingestion.aws_export import load_period
 from oco_pipelines.ingestion.aws_file import read_aws
 from oco_pipelines.ingestion.focus_file import load_focus_file
 from oco_pipelines.ingestion.source_kinds import kind_of
 from oco_pipelines.resources import WarehouseResource
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.aws_export_options import parse_export
+from oco_warehouse.cloud_accounts.reading import parse_accounts
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import (
     ConfigurationError,
@@ -515,7 +518,7 @@ def test_a_shuffled_listing_gives_the_same_manifests(bucket: Bucket) -> None:
         bucket.manifest(period, keys, within="2026-10-01T00:00:00Z-newer/")
         bucket.manifest(period, keys, export="other")
     account = account_of(bucket)
-    options = aws_export.parse_export(account)
+    options = parse_export(account)
     found = aws_export.find_periods(account, options, bucket.client)
     assert list(found) == ["2026-08", "2026-09"]
     objects = list(found.values())

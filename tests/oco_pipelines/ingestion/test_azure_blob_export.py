@@ -25,7 +25,7 @@ from dagster import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oco_pipelines.ingestion.accounts import Account, load_accounts
+from oco_pipelines.ingestion.accounts import load_accounts
 from oco_pipelines.ingestion.azure_blob_assets import catching_up, watching
 from oco_pipelines.ingestion.azure_blob_kind import BlobExport
 from oco_pipelines.ingestion.azure_blob_layout import newest_runs
@@ -38,11 +38,13 @@ from oco_pipelines.ingestion.azure_blob_load import (
 from oco_pipelines.ingestion.azure_credentials import TokenFile
 from oco_pipelines.ingestion.azure_query_client import CostQuery
 from oco_pipelines.ingestion.azure_query_load import Partition, load_month
-from oco_pipelines.ingestion.azure_scope import read_scope
 from oco_pipelines.ingestion.cost_checks import control_totals
 from oco_pipelines.ingestion.definitions import build
 from oco_pipelines.ingestion.object_store import StoredFile
 from oco_pipelines.resources import WarehouseResource
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.azure_blob_options import parse_blob_export
+from oco_warehouse.cloud_accounts.azure_scope import read_scope
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import ConflictError, InvalidFileError, InvalidInputError, UpstreamError
 from oco_warehouse.settings import Settings, load_settings
@@ -154,7 +156,7 @@ def both(store: Blobs, charges: list[azure_month.Charge], run: int, **how: Any) 
 
 def fetch(warehouse: Warehouse, settings: Settings, key: str = KEY) -> Any:
     account = account_of(settings)
-    options = BlobExport().parse(account)
+    options = parse_blob_export(account)
     access = access_of(account, options)
     there = deliveries(stored_files(options, settings, access), options)
     delivery = there[key.partition("|")[2]]
@@ -225,7 +227,7 @@ def test_periods_before_the_first_month_are_left_alone(store: Blobs, tmp_path: P
     export(store, "billed", azure_month.month(3), 1)
     for since, found in (("2026-09", [PERIOD]), ("2026-10", [])):
         settings = configured(tmp_path, store, since=since)
-        options = BlobExport().parse(account_of(settings))
+        options = parse_blob_export(account_of(settings))
         files = stored_files(options, settings, access_of(account_of(settings), options))
         assert list(deliveries(files, options)) == found
 
@@ -286,7 +288,7 @@ def test_a_newer_run_that_comes_while_one_is_read_loads_nothing(
     settings = configured(tmp_path, store)
     both(store, azure_month.month(3), 1)
     account = account_of(settings)
-    options = BlobExport().parse(account)
+    options = parse_blob_export(account)
     access = access_of(account, options)
     (seen,) = deliveries(stored_files(options, settings, access), options).values()
     export(store, "billed", azure_month.month(4), 2)
@@ -416,7 +418,7 @@ def run(settings: Settings, url: str, instance: DagsterInstance) -> ExecuteInPro
 
 def tick(settings: Settings, instance: DagsterInstance, cursor: str | None = None) -> SensorResult:
     account = account_of(settings)
-    sensor = watching(account, BlobExport().parse(account), settings)
+    sensor = watching(account, parse_blob_export(account), settings)
     result = sensor(build_sensor_context(instance=instance, cursor=cursor))
     assert isinstance(result, SensorResult)
     return result
@@ -452,7 +454,7 @@ def test_the_schedule_asks_again_for_what_is_not_loaded(
     both(store, azure_month.month(3), 1)
 
     def asked() -> list[str | None]:
-        schedule = catching_up(account, BlobExport().parse(account), settings)
+        schedule = catching_up(account, parse_blob_export(account), settings)
         result = schedule.evaluate_tick(
             build_schedule_context(
                 instance=instance,

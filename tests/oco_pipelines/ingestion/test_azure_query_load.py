@@ -21,9 +21,9 @@ from oco_pipelines.ingestion.azure_query_load import (
     read_partition,
     restated,
 )
-from oco_pipelines.ingestion.azure_scope import Scope, read_scope
 from oco_pipelines.ingestion.cost_batch import LoadResult
 from oco_pipelines.ingestion.cost_checks import control_totals
+from oco_warehouse.cloud_accounts.azure_scope import Scope, read_scope
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import (
     InvalidInputError,

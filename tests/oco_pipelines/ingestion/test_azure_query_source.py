@@ -20,7 +20,7 @@ from dagster import (
 )
 
 from oco_pipelines.ingestion import source_assets
-from oco_pipelines.ingestion.accounts import Account, load_accounts, parse_accounts
+from oco_pipelines.ingestion.accounts import load_accounts
 from oco_pipelines.ingestion.azure_credentials import (
     CREDENTIAL_VARIABLES,
     NoToken,
@@ -32,6 +32,9 @@ from oco_pipelines.ingestion.azure_query_assets import beginning, restating
 from oco_pipelines.ingestion.azure_query_kind import Query
 from oco_pipelines.ingestion.definitions import build
 from oco_pipelines.resources import WarehouseResource
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.azure_query_options import RULES, parse_query
+from oco_warehouse.cloud_accounts.reading import parse_accounts
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import ConfigurationError, InvalidInputError
 from oco_warehouse.settings import Settings, load_settings
@@ -148,14 +151,14 @@ def test_the_sensor_asks_for_every_month_once_and_the_schedule_for_the_last_two(
 ) -> None:
     settings = configured(tmp_path, cloud, since="2026-07")
     account = account_of(settings)
-    options = Query().parse(account)
+    options = parse_query(account)
     first = beginning(account, options)(build_sensor_context(instance=instance))
     keys = [request.partition_key for request in first.run_requests or []]
     assert keys[-1] == "azure-main|2026-07" and len(keys) >= 4
     instance.add_dynamic_partitions("account_azure_main", [str(key) for key in keys])
     again = beginning(account, options)(build_sensor_context(instance=instance))
     assert again.run_requests == []
-    tick = restating(account, Query().parse(account), settings).evaluate_tick(
+    tick = restating(account, parse_query(account), settings).evaluate_tick(
         build_schedule_context(
             instance=instance,
             scheduled_execution_time=datetime(2026, 8, 1, 0, tzinfo=UTC),
@@ -171,7 +174,7 @@ def test_no_month_before_the_first_is_read_again(
 ) -> None:
     settings = configured(tmp_path, cloud, since="2026-08")
     account = account_of(settings)
-    tick = restating(account, Query().parse(account), settings).evaluate_tick(
+    tick = restating(account, parse_query(account), settings).evaluate_tick(
         build_schedule_context(
             instance=instance,
             scheduled_execution_time=datetime(2026, 8, 9, 0, tzinfo=UTC),
@@ -187,7 +190,7 @@ def test_the_schedule_asks_again_for_a_month_that_failed(
     settings = configured(tmp_path, cloud, since="2026-06")
     account = account_of(settings)
     run(settings, warehouse.url, instance, "azure-main|2026-07")
-    tick = restating(account, Query().parse(account), settings).evaluate_tick(
+    tick = restating(account, parse_query(account), settings).evaluate_tick(
         build_schedule_context(
             instance=instance,
             scheduled_execution_time=datetime(2026, 9, 1, 0, tzinfo=UTC),
@@ -265,7 +268,7 @@ def test_the_costs_of_a_subscription_are_not_read_again_by_its_resource_group() 
         parse_accounts({"accounts": [{**entry, "name": name, "options": {"scope": scope}}]}, Path())
         for name, scope in (("a", SCOPE), ("b", f"{SCOPE}/resourceGroups/Main"))
     )
-    (ours,), (theirs,) = Query().money(whole[0]), Query().money(part[0])
+    (ours,), (theirs,) = RULES.money(whole[0]), RULES.money(part[0])
     assert theirs[: len(ours)] == ours and len(theirs) > len(ours)
 
 

@@ -13,8 +13,9 @@ from google.oauth2 import service_account
 
 from oco_pipelines.ingestion import bigquery_client
 from oco_pipelines.ingestion.bigquery_errors import AccessDenied
-from oco_pipelines.ingestion.bigquery_table import ExportTable, figures_query, rows_query
+from oco_pipelines.ingestion.bigquery_table import figures_query, rows_query
 from oco_pipelines.ingestion.gcp_columns import NECESSARY
+from oco_warehouse.cloud_accounts.bigquery_address import ExportTable
 from oco_warehouse.errors import (
     ConfigurationError,
     InvalidInputError,

@@ -14,8 +14,8 @@ from oco_pipelines.ingestion.bigquery_days import (
     mark_of,
     window_of,
 )
-from oco_pipelines.ingestion.bigquery_options import BigQueryOptions
-from oco_pipelines.ingestion.bigquery_table import ExportTable
+from oco_warehouse.cloud_accounts.bigquery_address import ExportTable
+from oco_warehouse.cloud_accounts.bigquery_options import BigQueryOptions
 from oco_warehouse.errors import InvalidInputError
 
 TABLE = ExportTable("billing-admin", "billing", "gcp_billing_export_v1_01AB23_CD45EF_678901")

@@ -12,10 +12,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from google.auth import compute_engine
 from google.auth.credentials import AnonymousCredentials
 
-from oco_pipelines.ingestion.accounts import Account, Credentials, load_accounts
+from oco_pipelines.ingestion.accounts import load_accounts
 from oco_pipelines.ingestion.bigquery_credentials import google_credentials, member_of
-from oco_pipelines.ingestion.bigquery_options import parse_options
 from oco_pipelines.ingestion.source_kinds import kind_of
+from oco_warehouse.cloud_accounts.account import Account, Credentials
+from oco_warehouse.cloud_accounts.bigquery_options import parse_options
 from oco_warehouse.errors import ConfigurationError, InvalidInputError
 from oco_warehouse.settings import load_settings
 

@@ -10,10 +10,11 @@ import pytest
 import requests
 from moto.server import ThreadedMotoServer
 
-from oco_pipelines.ingestion.accounts import Account, parse_accounts
 from oco_pipelines.inventory.aws_access import Aws
-from oco_pipelines.inventory.aws_options import parse_inventory
 from oco_pipelines.inventory.pace import Pace
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.aws_inventory import parse_inventory
+from oco_warehouse.cloud_accounts.reading import parse_accounts
 from tests.oco_pipelines.inventory.cloudwatch import CloudWatch, indexed_cloudwatch
 
 ACCOUNT_ID = "123456789012"

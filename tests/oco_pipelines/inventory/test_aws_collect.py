@@ -11,14 +11,14 @@ import pytest
 import requests
 from moto.iam.access_control import IAMRequestBase
 
-from oco_pipelines.ingestion.accounts import Account
 from oco_pipelines.ingestion.source_kinds import kind_of
 from oco_pipelines.inventory import checks
 from oco_pipelines.inventory.aws_access import Aws
 from oco_pipelines.inventory.aws_check import PERMISSIONS, inventory_policy
 from oco_pipelines.inventory.aws_collect import LISTERS, AwsCollected, collect
-from oco_pipelines.inventory.aws_options import KINDS, parse_inventory
 from oco_pipelines.inventory.pace import Pace
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.aws_inventory import KINDS, parse_inventory
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import ConfigurationError
 from tests.oco_pipelines.inventory.cloudwatch import CloudWatch, Interval, hours

@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
-from oco_pipelines.ingestion.accounts import Account, parse_accounts
 from oco_pipelines.ingestion.source_kinds import kind_of
 from oco_pipelines.inventory import checks
 from oco_pipelines.inventory.azure_access import Azure as Client
 from oco_pipelines.inventory.azure_collect import AzureCollected, collect
-from oco_pipelines.inventory.azure_options import parse_inventory
 from oco_pipelines.inventory.azure_resources import TYPES, resource
 from oco_pipelines.inventory.found import RECOMMENDATIONS
 from oco_pipelines.inventory.pace import Pace
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.azure_inventory import parse_inventory
+from oco_warehouse.cloud_accounts.reading import parse_accounts
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import InvalidInputError
 from oco_warehouse.resource_types import RESOURCE_TYPES

@@ -5,12 +5,12 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from oco_pipelines.ingestion.accounts import Account
 from oco_pipelines.inventory import azure_check, gcp_check
 from oco_pipelines.inventory.aws_check import inventory_policy
-from oco_pipelines.inventory.aws_options import parse_inventory
 from oco_pipelines.inventory.facts import FACTS
 from oco_pipelines.inventory.k8s_check import CLUSTER_ROLE
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.aws_inventory import parse_inventory
 
 PAGE = (Path(__file__).parents[3] / "docs/inventory.md").read_text()
 

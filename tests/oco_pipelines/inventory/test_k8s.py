@@ -16,15 +16,16 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oco_pipelines.ingestion.accounts import Account, parse_accounts
 from oco_pipelines.ingestion.source_kinds import kind_of
 from oco_pipelines.inventory.k8s_access import LISTS, Kubernetes
 from oco_pipelines.inventory.k8s_collect import KubernetesCollected, collect
-from oco_pipelines.inventory.k8s_options import parse_inventory
 from oco_pipelines.inventory.k8s_quantity import quantity
 from oco_pipelines.inventory.k8s_resources import requests_of
 from oco_pipelines.resilience.standin import standin_cluster
 from oco_pipelines.resilience.standin.api import Fault
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.k8s_inventory import parse_inventory
+from oco_warehouse.cloud_accounts.reading import parse_accounts
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import InvalidInputError
 

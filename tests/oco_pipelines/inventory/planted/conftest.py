@@ -10,11 +10,12 @@ import boto3
 import pytest
 import requests
 
-from oco_pipelines.ingestion.accounts import Account, parse_accounts
 from oco_pipelines.inventory.aws_access import Aws
 from oco_pipelines.inventory.aws_collect import AwsCollected, collect
-from oco_pipelines.inventory.aws_options import parse_inventory
 from oco_pipelines.inventory.pace import Pace
+from oco_warehouse.cloud_accounts.account import Account
+from oco_warehouse.cloud_accounts.aws_inventory import parse_inventory
+from oco_warehouse.cloud_accounts.reading import parse_accounts
 from oco_warehouse.database import Warehouse
 from tests.databases import Databases
 from tests.oco_pipelines.inventory.cloudwatch import indexed_cloudwatch

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from oco_pipelines.ingestion.accounts import Account
-from oco_pipelines.ingestion.bigquery_options import CREDENTIALS_JSON
-from oco_pipelines.inventory.options import count_option
+from oco_warehouse.cloud_accounts.account import INVENTORY, Account, KindRules, no_money
+from oco_warehouse.cloud_accounts.bigquery_options import CREDENTIALS_JSON
+from oco_warehouse.cloud_accounts.counts import count_option
 from oco_warehouse.errors import InvalidInputError
 
 KNOWN: Final = ("projects", "api_endpoint", "metrics", "metric_days", "metric_requests")
@@ -90,3 +90,6 @@ def _endpoint(where: str, given: Mapping[str, object]) -> str | None:
     if parts.scheme != "http" or not is_here:
         raise InvalidInputError(f"{where}.api_endpoint is of use for a stand-in on this machine")
     return str(value).rstrip("/")
+
+
+RULES: Final = KindRules("gcp", INVENTORY, parse_inventory, no_money)

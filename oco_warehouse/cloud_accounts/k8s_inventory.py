@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from oco_pipelines.ingestion.accounts import Account
+from oco_warehouse.cloud_accounts.account import INVENTORY, Account, KindRules, no_money
 from oco_warehouse.errors import InvalidInputError
 
 KNOWN: Final = ("cluster", "context", "metrics")
@@ -48,3 +48,6 @@ def parse_inventory(account: Account) -> KubernetesInventoryOptions:
             "path, or instance_role, for the service account of a pod"
         )
     return KubernetesInventoryOptions(cluster.strip(), context, metrics)
+
+
+RULES: Final = KindRules("kubernetes", INVENTORY, parse_inventory, no_money)

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from oco_pipelines.ingestion.accounts import Account
+from oco_warehouse.cloud_accounts.account import Account
 from oco_warehouse.errors import InvalidInputError
 from oco_warehouse.settings import http_address
 

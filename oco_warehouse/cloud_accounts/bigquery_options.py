@@ -6,8 +6,8 @@ from datetime import date, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from oco_pipelines.ingestion.accounts import Account
-from oco_pipelines.ingestion.bigquery_table import ExportTable
+from oco_warehouse.cloud_accounts.account import Account, KindRules
+from oco_warehouse.cloud_accounts.bigquery_address import ExportTable
 from oco_warehouse.errors import InvalidInputError
 
 PROVIDER: Final = "gcp"
@@ -138,3 +138,11 @@ def _check_credentials(where: str, account: Account) -> None:
             )
     if credentials.profile is not None:
         raise InvalidInputError(f"{where}: credentials.profile: Google's files have no profiles")
+
+
+def _money(account: Account) -> list[tuple[str, ...]]:
+    """The billing account: its standard and its detailed export are the same money."""
+    return [(PROVIDER, parse_options(account).table.billing_account)]
+
+
+RULES: Final = KindRules(PROVIDER, KIND, parse_options, _money)

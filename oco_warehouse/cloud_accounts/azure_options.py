@@ -6,11 +6,11 @@ from datetime import date
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from oco_pipelines.ingestion.azure_scope import Scope, read_scope
+from oco_warehouse.cloud_accounts.azure_scope import Scope, read_scope
 from oco_warehouse.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from oco_pipelines.ingestion.accounts import Account
+    from oco_warehouse.cloud_accounts.account import Account
 
 # What a credential of the environment consists of, and the variables that Azure's SDK reads.
 CREDENTIAL_VARIABLES: Final[Mapping[str, str]] = {

@@ -5,8 +5,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
-from oco_pipelines.ingestion.accounts import Account
-from oco_pipelines.ingestion.aws_options import (
+from oco_warehouse.cloud_accounts.account import Account, KindRules
+from oco_warehouse.cloud_accounts.aws_options import (
     ACCESS_OPTIONS,
     AwsAccess,
     parse_access,
@@ -81,3 +81,17 @@ def parse_cost_explorer(account: Account) -> CostExplorerOptions:
     if len(set(resources)) != len(resources):
         raise InvalidInputError(f"{where}.resources names a service twice")
     return CostExplorerOptions(access, tuple(linked), net, since, tuple(resources))
+
+
+def _money(account: Account) -> list[tuple[str, ...]]:
+    """The bill of the payer, or what its linked accounts have of it."""
+    options = parse_cost_explorer(account)
+    payer = options.access.account_id
+    if not options.linked_accounts:
+        return [("aws", payer)]
+    # Under both names: an export of its own that a linked account has is the same money.
+    of_payer = [("aws", payer, linked) for linked in options.linked_accounts]
+    return [*of_payer, *(("aws", linked) for linked in options.linked_accounts)]
+
+
+RULES: Final = KindRules("aws", "cost_explorer", parse_cost_explorer, _money)

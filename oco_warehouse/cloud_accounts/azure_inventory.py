@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from oco_pipelines.ingestion.accounts import Account
-from oco_pipelines.ingestion.azure_options import Options
-from oco_pipelines.ingestion.azure_query_kind import PUBLIC
-from oco_pipelines.inventory.options import count_option
+from oco_warehouse.cloud_accounts.account import INVENTORY, Account, KindRules, no_money
+from oco_warehouse.cloud_accounts.azure_options import Options
+from oco_warehouse.cloud_accounts.azure_query_options import PUBLIC
+from oco_warehouse.cloud_accounts.counts import count_option
 from oco_warehouse.errors import InvalidInputError
 
 KNOWN: Final = (
@@ -77,3 +77,6 @@ def _flag(where: str, given: Mapping[str, object]) -> bool:
     if not isinstance(value, bool):
         raise InvalidInputError(f"{where}.metrics must be true or false")
     return value
+
+
+RULES: Final = KindRules("azure", INVENTORY, parse_inventory, no_money)

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from oco_pipelines.ingestion.accounts import Account
-from oco_pipelines.ingestion.aws_options import (
+from oco_warehouse.cloud_accounts.account import INVENTORY, Account, KindRules, no_money
+from oco_warehouse.cloud_accounts.aws_options import (
     ACCESS_OPTIONS,
     AwsAccess,
     parse_access,
     refuse_unknown_options,
 )
-from oco_pipelines.inventory.options import count_option
+from oco_warehouse.cloud_accounts.counts import count_option
 from oco_warehouse.errors import InvalidInputError
 
 OPTIONS: Final = (*ACCESS_OPTIONS, "regions", "kinds", "metrics", "metric_days", "metric_requests")
@@ -90,3 +90,6 @@ def parse_inventory(account: Account) -> AwsInventoryOptions:
 
 def _texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(one, str) and one for one in value)
+
+
+RULES: Final = KindRules("aws", INVENTORY, parse_inventory, no_money)

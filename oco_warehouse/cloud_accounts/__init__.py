@@ -1,0 +1,1 @@
+"""Cloud accounts that are read by themselves: what may be said of one."""
