@@ -3,7 +3,7 @@
 from oco_warehouse.migrations.sql import run_sql
 
 revision = "0028_recovery_points"
-down_revision = "0025_recovery"
+down_revision = "0026_source_accounts"
 
 
 def upgrade() -> None:
