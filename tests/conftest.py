@@ -7,6 +7,7 @@ cannot be flushed by two workers: run `pytest` without `-n` then.
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -50,6 +51,15 @@ _GIB = 2**30
 
 
 def pytest_configure() -> None:
+    """Make the place and the signals of a run the same however it was started."""
+    _write_into_memory()
+    # A shell ignores it for what runs in the background; Dagster then ignores SIGTERM, too, and
+    # whatever the tests start inherits that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _write_into_memory() -> None:
     """Keep what tests write in memory where there is room for it.
 
     A test database is a copy of 700 small files: 0.03 s there, 0.5 s on a slow disk.

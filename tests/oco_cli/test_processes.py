@@ -59,7 +59,7 @@ def test_children_die_with_a_killed_parent(tmp_path: Path) -> None:
     program = (
         "import os, sys, time\nfrom pathlib import Path\nfrom oco_cli.processes import Processes\n"
         f"child = Processes(Path({str(tmp_path)!r}), os.environ)"
-        ".start('sleeper', [sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        ".start('sleeper', [sys.executable, '-c', 'import time; time.sleep(300)'])\n"
         "time.sleep(0.5)\nprint(child.process.pid, flush=True)\ntime.sleep(60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
@@ -68,7 +68,7 @@ def test_children_die_with_a_killed_parent(tmp_path: Path) -> None:
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     parent.stdout.close()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 20
     while is_alive(child) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not is_alive(child)
