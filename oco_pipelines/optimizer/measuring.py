@@ -17,6 +17,7 @@ from oco_pipelines.optimizer.outcomes import (
     week_is_after,
 )
 from oco_pipelines.optimizer.recommendation import Key
+from oco_pipelines.optimizer.sharing import Drop, shared_out
 from oco_pipelines.optimizer.store import LOCK, claims_of, life_of, live
 from oco_warehouse import recommendation_life
 from oco_warehouse.database import Connection, Warehouse, copy_rows, lock
@@ -123,10 +124,48 @@ def measure(
         }
         ready = [row for row in rows if _is_ready(row, ends)]
         weeks = _weeks(connection, ready, ends)
-        for row in ready:
-            settle(connection, row, _realised(connection, row, ends[row["provider"]], weeks), now)
+        alone = [(row, _realised(connection, row, ends[row["provider"]], weeks)) for row in ready]
+        for row, realised in _shared(alone, rules):
+            settle(connection, row, realised, now)
         decided = decide(connection, rules, now)
     return Measured(len(ready), decided)
+
+
+def _shared(
+    alone: Sequence[tuple[Mapping[str, Any], Decimal]], rules: Sequence[str]
+) -> list[tuple[Mapping[str, Any], Decimal]]:
+    """The same where several claim one resource: what a person accepted first, then by rank."""
+    rank = {name: place for place, name in enumerate(rules)}
+
+    def order(one: tuple[Mapping[str, Any], Decimal]) -> tuple[bool, int, str]:
+        row = one[0]
+        return row["accepted_at"] is None, rank[row["recommendation_type"]], str(row["id"])
+
+    by_bill = sorted(
+        (one for one in alone if one[0]["recommendation_type"] not in {SPOT, COMMITMENT}), key=order
+    )
+    parts = shared_out([_drop(row, realised) for row, realised in by_bill])
+    others = [one for one in alone if one[0]["recommendation_type"] in {SPOT, COMMITMENT}]
+    return [*((row, part) for (row, _), part in zip(by_bill, parts, strict=True)), *others]
+
+
+def _drop(row: Mapping[str, Any], realised: Decimal) -> Drop:
+    life = life_of(row)
+    decided = decided_on(life)
+    if decided is None:
+        raise ValueError(f"{row['id']}: nobody has decided on it, so that nothing is measured")
+    return Drop(
+        realised,
+        _claimed(row),
+        claims_of(row["claims"]),
+        decided,
+        None if life.realised_at is None else life.realised_at.date(),
+    )
+
+
+def _claimed(row: Mapping[str, Any]) -> Decimal:
+    claimed: Decimal = row["estimated_monthly_savings"] or row["savings_alone"] or Decimal(0)
+    return claimed
 
 
 def settle(
@@ -134,7 +173,7 @@ def settle(
 ) -> None:
     """Write what was measured of one recommendation, and what follows from it."""
     before = life_of(row)
-    saved = is_realised(realised, row["estimated_monthly_savings"] or row["savings_alone"])
+    saved = is_realised(realised, _claimed(row))
     after = recommendation_life.measured(before, now, saved=saved)
     connection.execute(
         "UPDATE oco.optimization_recommendations "

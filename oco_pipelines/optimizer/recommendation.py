@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from oco_warehouse.money import exact_sum
+
 Key = tuple[str, str, str]
 
 
@@ -42,6 +44,7 @@ class Recommendation:
         evidence: figures that the claim rests on, as JSON values.
         claims: what each billed resource whose cost it would lower costs now, in USD a month;
             empty where the money is not a cloud resource's.
+        billed_monthly: what the bill has of them in 30 days, where claims count a month otherwise.
     """
 
     resource: Resource
@@ -52,8 +55,16 @@ class Recommendation:
     confidence: Decimal
     evidence: Mapping[str, str | int]
     claims: Mapping[Key, Decimal] = field(default_factory=dict)
+    billed_monthly: Decimal | None = None
 
     @property
     def identity(self) -> tuple[str, Key]:
         """Rule and resource."""
         return (self.recommendation_type, self.resource.key)
+
+    @property
+    def monthly_cost(self) -> Decimal | None:
+        """USD in 30 days of the bill, which what is billed later is measured against."""
+        if self.billed_monthly is not None:
+            return self.billed_monthly
+        return exact_sum(self.claims.values()) if self.claims else None

@@ -16,7 +16,7 @@ from oco_pipelines.optimizer.calibration import Calibration
 from oco_pipelines.optimizer.recommendation import Key, Recommendation, Resource
 from oco_warehouse import recommendation_life
 from oco_warehouse.database import Connection, Warehouse, lock
-from oco_warehouse.money import exact_sum, plain
+from oco_warehouse.money import plain
 from oco_warehouse.recommendation_life import Life, Status
 
 LOCK: Final = "optimizer"
@@ -265,7 +265,7 @@ def _words(
         "description": one.description,
         "savings": one.estimated_monthly_savings,
         "alone": alone.get(one.identity, one.estimated_monthly_savings),
-        "cost": exact_sum(one.claims.values()) if one.claims else None,
+        "cost": one.monthly_cost,
         "claims": Jsonb(
             [
                 {"provider": key[0], "account_id": key[1], "resource_id": key[2], "usd": plain(usd)}

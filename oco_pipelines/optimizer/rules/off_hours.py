@@ -126,6 +126,7 @@ def _recommendation(
             "billed_rate_usd": judging.text(rate),
         },
         claims={resource.key: max(judging.monthly(row), Decimal(whole_week))},
+        billed_monthly=judging.monthly(row),
     )
 
 

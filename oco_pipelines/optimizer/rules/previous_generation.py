@@ -82,4 +82,5 @@ def _recommendation(
             "price_source": source.value,
         },
         claims={resource.key: cost},
+        billed_monthly=judging.monthly(row),
     )

@@ -107,4 +107,5 @@ def _recommendation(
             "price_source": rate.source.value,
         },
         claims={resource.key: max(judging.monthly(row), own * hours)},
+        billed_monthly=judging.monthly(row),
     )
