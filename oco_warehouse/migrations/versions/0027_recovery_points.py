@@ -2,7 +2,7 @@
 
 from oco_warehouse.migrations.sql import run_sql
 
-revision = "0028_recovery_points"
+revision = "0027_recovery_points"
 down_revision = "0026_source_accounts"
 
 
