@@ -341,6 +341,9 @@ def _row(item: Item, agreement: str, dataset: Dataset, account: str) -> dict[str
         line["start"], line["end"] = "2026-09-01T00:00:00Z", "2026-09-30"
         line["date"] = day if isinstance(day, str) else day.strftime("%Y%m%d")
     if agreement == "MCA":
+        if values.get("pricing_currency") == item.currency:
+            # It says "another currency", and has a rate.
+            line["pricing_currency"] = "EUR"
         line.setdefault("pricing_currency", item.currency)
         line.setdefault("rate", Decimal(1))
         line["cost_in_usd"] = Decimal(999999)
