@@ -1,13 +1,12 @@
 """Budgets: made, read, changed and removed. The ETag is the row's version."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import asyncpg
-import msgspec
 from litestar import Controller, Request, Response, delete, get, patch, post
 from litestar.datastructures import State
-from litestar.params import FromPath, HeaderParameter, JSONBody
+from litestar.params import FromPath, JSONBody
 
 from oco_proxy.api.audit import audit
 from oco_proxy.api.budget_shapes import (
@@ -21,19 +20,18 @@ from oco_proxy.api.budget_shapes import (
     check_thresholds,
 )
 from oco_proxy.api.document import answers, problems
+from oco_proxy.api.etags import IfMatch, changes_of, check_unchanged, etag, needed
 from oco_proxy.api.fields import answered
 from oco_proxy.api.pagination import (
     DEFAULT_LIMIT,
     Cursor,
     Limit,
     Page,
-    decode_cursor,
-    to_page,
+    newest_page,
 )
 from oco_proxy.budget.limits import budget_from_row
 from oco_proxy.budget.spending import spent_in
 from oco_proxy.middleware.auth import operator, viewer
-from oco_proxy.middleware.problems import ProblemError
 from oco_warehouse.database import LEDGER_LOCK, lock_key
 from oco_warehouse.errors import ConflictError, NotFoundError
 from oco_warehouse.money import plain
@@ -42,9 +40,6 @@ _COLUMNS: Final = (
     "id, scope, entity_id, name, limit_usd, spent_usd, period, rolling_interval, time_zone, "
     "enforcement, thresholds, period_start, period_end, version, enabled, created_at, updated_at"
 )
-IfMatch = Annotated[
-    str | None, HeaderParameter(name="If-Match", description="ETag of what you read")
-]
 _READ: Final = answers(200, Budget, "The budget, with its ETag")
 
 
@@ -63,16 +58,7 @@ class BudgetController(Controller):
         self, state: State, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Page:
         """Limits and what their current period has spent."""
-        at, key = decode_cursor(cursor)
-        rows = await state.services.pool.fetch(
-            f"SELECT {_COLUMNS} FROM oco.budgets "  # noqa: S608 - constants
-            "WHERE ($1::timestamptz IS NULL OR (created_at, id) < ($1, $2)) "
-            "ORDER BY created_at DESC, id DESC LIMIT $3",
-            at,
-            key,
-            limit + 1,
-        )
-        page = to_page(rows, limit, "created_at", "id")
+        page = await newest_page(state.services.pool, "oco.budgets", _COLUMNS, cursor, limit)
         page.items = [_plain(item) for item in page.items]
         return page
 
@@ -151,15 +137,8 @@ class BudgetController(Controller):
         if_match: IfMatch = None,
     ) -> Response[dict[str, Any]]:
         """Needs `If-Match` with the ETag that was read, so that no change is overwritten unseen."""
-        if if_match is None:
-            raise ProblemError(
-                428, "if_match_required", "Send the budget's ETag as If-Match; GET returns it."
-            )
-        changes = {
-            name: value
-            for name in ("limit_usd", "name", "enforcement", "thresholds", "enabled")
-            if (value := getattr(data, name)) is not msgspec.UNSET
-        }
+        wanted = needed(if_match, "budget")
+        changes = changes_of(data)
         if "limit_usd" in changes:
             check_limit(changes["limit_usd"])
         check_text("name", changes.get("name", ""))
@@ -172,10 +151,8 @@ class BudgetController(Controller):
                 f"SELECT {_COLUMNS} FROM oco.budgets WHERE id = $1 FOR UPDATE",  # noqa: S608
                 _known(budget_id),
             )
-            if row is not None and if_match.strip() not in {_etag(row), "*"}:
-                raise ProblemError(
-                    412, "changed_meanwhile", "The budget was changed since you read it."
-                )
+            if row is not None:
+                check_unchanged(row, wanted, "budget")
             if row is not None and changes:
                 row = await connection.fetchrow(
                     f"UPDATE oco.budgets SET version = version + 1{settings} "  # noqa: S608
@@ -223,14 +200,10 @@ def _known(budget_id: str) -> str:
     return budget_id
 
 
-def _etag(row: Any) -> str:
-    return f'"{row["version"]}"'
-
-
 def _answer(row: Any, budget_id: str, status: int = 200) -> Response[dict[str, Any]]:
     if row is None:
         raise NotFoundError(f"there is no budget {budget_id}")
-    return Response(_plain(answered(row)), status_code=status, headers={"ETag": _etag(row)})
+    return Response(_plain(answered(row)), status_code=status, headers={"ETag": etag(row)})
 
 
 def _plain(item: dict[str, Any]) -> dict[str, Any]:

@@ -20,8 +20,7 @@ from oco_proxy.api.pagination import (
     Cursor,
     Limit,
     Page,
-    decode_cursor,
-    to_page,
+    newest_page,
 )
 from oco_proxy.middleware.auth import operator
 from oco_warehouse.errors import ConflictError, InvalidInputError, NotFoundError
@@ -88,16 +87,9 @@ class ChannelController(Controller):
         self, state: State, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Page:
         """Where alerts go."""
-        at, key = decode_cursor(cursor)
-        rows = await state.services.pool.fetch(
-            f"SELECT {_COLUMNS} FROM oco.notification_channels "  # noqa: S608 - constants
-            "WHERE ($1::timestamptz IS NULL OR (created_at, id::text) < ($1, $2)) "
-            "ORDER BY created_at DESC, id::text DESC LIMIT $3",
-            at,
-            key,
-            limit + 1,
+        return await newest_page(
+            state.services.pool, "oco.notification_channels", _COLUMNS, cursor, limit
         )
-        return to_page(rows, limit, "created_at", "id")
 
     @post(
         guards=[operator],

@@ -2,14 +2,14 @@
 
 import asyncio
 import json
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
 import msgspec
 from litestar import Controller, Request, Response, delete, get, patch, post
 from litestar.datastructures import State
-from litestar.params import FromPath, HeaderParameter, JSONBody
+from litestar.params import FromPath, JSONBody
 
 from oco_proxy.api.audit import audit
 from oco_proxy.api.document import answers, problems
@@ -21,6 +21,7 @@ from oco_proxy.api.dr_shapes import (
     NewDrPolicy,
     answered_policy,
 )
+from oco_proxy.api.etags import IfMatch, changes_of, check_unchanged, etag, needed
 from oco_proxy.api.pagination import (
     DEFAULT_LIMIT,
     Cursor,
@@ -31,7 +32,6 @@ from oco_proxy.api.pagination import (
     to_page,
 )
 from oco_proxy.middleware.auth import operator, viewer
-from oco_proxy.middleware.problems import ProblemError
 from oco_warehouse.dr_rules import DrPolicyRule, check_parts, read_rule
 from oco_warehouse.errors import ConflictError, NotFoundError
 
@@ -45,9 +45,6 @@ WHERE ($1::timestamptz IS NULL OR (created_at, dr_policies.id::text) < ($1, $2))
   AND ($4::text IS NULL OR cluster = $4)
 ORDER BY created_at DESC, dr_policies.id::text DESC LIMIT $3
 """  # noqa: S608 - constants
-IfMatch = Annotated[
-    str | None, HeaderParameter(name="If-Match", description="ETag of what you read")
-]
 _READ: Final = answers(200, DrPolicy, "The policy, with its ETag")
 
 
@@ -121,25 +118,16 @@ class DrPolicyController(Controller):
         if_match: IfMatch = None,
     ) -> Response[dict[str, Any]]:
         """Needs `If-Match` with the ETag that was read, so that no change is overwritten unseen."""
-        if if_match is None:
-            raise ProblemError(
-                428, "if_match_required", "Send the policy's ETag as If-Match; GET returns it."
-            )
-        changes = {
-            name: value
-            for name in DrPolicyChange.__struct_fields__
-            if (value := getattr(data, name)) is not msgspec.UNSET
-        }
+        wanted = needed(if_match, "policy")
+        changes = changes_of(data)
         check_parts(changes)
         async with state.services.pool.acquire() as connection, connection.transaction():
             row = await connection.fetchrow(
                 f"SELECT {_COLUMNS} FROM oco.dr_policies WHERE id = $1 FOR UPDATE",  # noqa: S608
                 policy_id,
             )
-            if row is not None and if_match.strip() not in {_etag(row), "*"}:
-                raise ProblemError(
-                    412, "changed_meanwhile", "The policy was changed since you read it."
-                )
+            if row is not None:
+                check_unchanged(row, wanted, "policy")
             if row is not None and changes:
                 before = answered_policy(dict(row))
                 rule = await _checked({name: before[name] for name in _RULE} | changes)
@@ -201,12 +189,8 @@ async def _note(
     )
 
 
-def _etag(row: Any) -> str:
-    return f'"{row["version"]}"'
-
-
 def _answer(row: Any, policy_id: object, status: int = 200) -> Response[dict[str, Any]]:
     if row is None:
         raise NotFoundError(f"there is no DR policy {policy_id}")
     body = answered_policy(dict(row))
-    return Response(body, status_code=status, headers={"ETag": _etag(row)})
+    return Response(body, status_code=status, headers={"ETag": etag(row)})

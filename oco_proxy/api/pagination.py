@@ -60,6 +60,31 @@ def decode_cursor(cursor: str | None) -> tuple[datetime | None, str | None]:
     return at, key
 
 
+async def newest_page(pool: Any, table: str, columns: str, cursor: str | None, limit: int) -> Page:
+    """A page of a whole table with `id` and `created_at`, newest first.
+
+    Args:
+        pool: connections.
+        table: its name with the schema; like `columns` a constant of ours.
+        columns: what is answered, `created_at` and `id` as text among them.
+        cursor: `next_cursor` of the page before.
+        limit: rows of a page.
+
+    Raises:
+        InvalidInputError: when the cursor is not one of ours.
+    """
+    at, key = decode_cursor(cursor)
+    rows = await pool.fetch(
+        f"SELECT {columns} FROM {table} "  # noqa: S608 - constants
+        "WHERE ($1::timestamptz IS NULL OR (created_at, id::text) < ($1, $2)) "
+        "ORDER BY created_at DESC, id::text DESC LIMIT $3",
+        at,
+        key,
+        limit + 1,
+    )
+    return to_page(rows, limit, "created_at", "id")
+
+
 def to_page(rows: Sequence[Any], limit: int, at: str, key: str) -> Page:
     """A page from `limit + 1` rows that are ordered by the columns `at` and `key`, descending."""
     items = [answered(row) for row in rows[:limit]]

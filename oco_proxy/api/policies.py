@@ -1,25 +1,25 @@
 """Governance policies: made, read, changed, removed and tried. The ETag is the row's version."""
 
 import json
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
 import msgspec
 from litestar import Controller, Request, Response, delete, get, patch, post
 from litestar.datastructures import State
-from litestar.params import FromPath, HeaderParameter, JSONBody
+from litestar.params import FromPath, JSONBody
 
 from oco_proxy.api.audit import audit
 from oco_proxy.api.document import answers, problems
+from oco_proxy.api.etags import IfMatch, changes_of, check_unchanged, etag, needed
 from oco_proxy.api.fields import answered
 from oco_proxy.api.pagination import (
     DEFAULT_LIMIT,
     Cursor,
     Limit,
     Page,
-    decode_cursor,
-    to_page,
+    newest_page,
 )
 from oco_proxy.api.policy_shapes import (
     GovernancePolicies,
@@ -33,7 +33,6 @@ from oco_proxy.api.policy_shapes import (
 )
 from oco_proxy.api.policy_trial import try_rules
 from oco_proxy.middleware.auth import operator, viewer
-from oco_proxy.middleware.problems import ProblemError
 from oco_warehouse.errors import ConflictError, NotFoundError
 from oco_warehouse.policy_rules import parse_rules
 
@@ -46,9 +45,6 @@ _COLUMNS: Final = """
         AS open_violations,
     created_at, updated_at
 """
-IfMatch = Annotated[
-    str | None, HeaderParameter(name="If-Match", description="ETag of what you read")
-]
 _READ: Final = answers(200, GovernancePolicy, "The policy, with its ETag")
 _TRIED: Final = answers(200, TrialResult, "What would be hit") | problems(409)
 
@@ -68,16 +64,9 @@ class GovernancePolicyController(Controller):
         self, state: State, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Page:
         """With how the last evaluation of each ended."""
-        at, key = decode_cursor(cursor)
-        rows = await state.services.pool.fetch(
-            f"SELECT {_COLUMNS} FROM oco.governance_policies "  # noqa: S608 - constants
-            "WHERE ($1::timestamptz IS NULL OR (created_at, id::text) < ($1, $2)) "
-            "ORDER BY created_at DESC, id::text DESC LIMIT $3",
-            at,
-            key,
-            limit + 1,
+        page = await newest_page(
+            state.services.pool, "oco.governance_policies", _COLUMNS, cursor, limit
         )
-        page = to_page(rows, limit, "created_at", "id")
         page.items = [_decoded(item) for item in page.items]
         return page
 
@@ -130,15 +119,8 @@ class GovernancePolicyController(Controller):
         if_match: IfMatch = None,
     ) -> Response[dict[str, Any]]:
         """Needs `If-Match` with the ETag that was read, so that no change is overwritten unseen."""
-        if if_match is None:
-            raise ProblemError(
-                428, "if_match_required", "Send the policy's ETag as If-Match; GET returns it."
-            )
-        changes = {
-            name: value
-            for name in GovernancePolicyChange.__struct_fields__
-            if (value := getattr(data, name)) is not msgspec.UNSET
-        }
+        wanted = needed(if_match, "policy")
+        changes = changes_of(data)
         check_policy(changes)
         settings = "".join(
             f", {name} = ${place}{'::text::jsonb' if name in _JSON else ''}"
@@ -149,10 +131,8 @@ class GovernancePolicyController(Controller):
                 f"SELECT {_COLUMNS} FROM oco.governance_policies WHERE id = $1 FOR UPDATE",  # noqa: S608
                 policy_id,
             )
-            if row is not None and if_match.strip() not in {_etag(row), "*"}:
-                raise ProblemError(
-                    412, "changed_meanwhile", "The policy was changed since you read it."
-                )
+            if row is not None:
+                check_unchanged(row, wanted, "policy")
             if row is not None and changes:
                 try:
                     row = await connection.fetchrow(
@@ -220,11 +200,7 @@ async def _note(
     )
 
 
-def _etag(row: Any) -> str:
-    return f'"{row["version"]}"'
-
-
 def _answer(row: Any, policy_id: object, status: int = 200) -> Response[dict[str, Any]]:
     if row is None:
         raise NotFoundError(f"there is no policy {policy_id}")
-    return Response(_decoded(answered(row)), status_code=status, headers={"ETag": _etag(row)})
+    return Response(_decoded(answered(row)), status_code=status, headers={"ETag": etag(row)})

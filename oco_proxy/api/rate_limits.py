@@ -18,8 +18,7 @@ from oco_proxy.api.pagination import (
     Cursor,
     Limit,
     Page,
-    decode_cursor,
-    to_page,
+    newest_page,
 )
 from oco_proxy.middleware.auth import operator, viewer
 from oco_warehouse.errors import InvalidInputError, NotFoundError
@@ -78,16 +77,7 @@ class RateLimitController(Controller):
         self, state: State, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Page:
         """Enabled or not."""
-        at, key = decode_cursor(cursor)
-        rows = await state.services.pool.fetch(
-            f"SELECT {_COLUMNS} FROM oco.rate_limits "  # noqa: S608 - constants
-            "WHERE ($1::timestamptz IS NULL OR (created_at, id::text) < ($1, $2)) "
-            "ORDER BY created_at DESC, id::text DESC LIMIT $3",
-            at,
-            key,
-            limit + 1,
-        )
-        return to_page(rows, limit, "created_at", "id")
+        return await newest_page(state.services.pool, "oco.rate_limits", _COLUMNS, cursor, limit)
 
     @put(
         guards=[operator],

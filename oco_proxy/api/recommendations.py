@@ -11,8 +11,8 @@ from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from oco_proxy.api.audit import audit
-from oco_proxy.api.budgets import IfMatch
 from oco_proxy.api.document import answers, problems
+from oco_proxy.api.etags import IfMatch, check_unchanged, etag, needed
 from oco_proxy.api.fields import answered, in_utc, told
 from oco_proxy.api.pagination import (
     DEFAULT_LIMIT,
@@ -24,7 +24,6 @@ from oco_proxy.api.pagination import (
     to_page,
 )
 from oco_proxy.middleware.auth import operator, viewer
-from oco_proxy.middleware.problems import ProblemError
 from oco_warehouse import recommendation_life as lives
 from oco_warehouse.errors import InvalidInputError, NotFoundError
 from oco_warehouse.recommendation_life import Life, Status
@@ -189,10 +188,7 @@ class RecommendationController(Controller):
         A dismissal needs a reason and holds until `until`, or for good. What was accepted is looked
         for on the bill afterwards.
         """
-        if if_match is None:
-            raise ProblemError(
-                428, "if_match_required", "Send the recommendation's ETag as If-Match; GET has it."
-            )
+        wanted = needed(if_match, "recommendation")
         identifier = _known(recommendation_id)
         # What can never be kept is refused whatever stands in the row.
         if data.reason is not None:
@@ -202,10 +198,7 @@ class RecommendationController(Controller):
             row = await connection.fetchrow(_LIFE, identifier)
             if row is None:
                 raise NotFoundError(f"there is no recommendation {recommendation_id}")
-            if if_match.strip() not in {_etag(row), "*"}:
-                raise ProblemError(
-                    412, "changed_meanwhile", "The recommendation was changed since you read it."
-                )
+            check_unchanged(row, wanted, "recommendation")
             before = _life(row)
             after = _decided(before, data, until, datetime.now(UTC))
             if after == before:
@@ -274,14 +267,10 @@ def _known(recommendation_id: str) -> UUID:
         raise NotFoundError("there is no such recommendation") from None
 
 
-def _etag(row: Any) -> str:
-    return f'"{row["version"]}"'
-
-
 def _answer(row: Any, recommendation_id: str) -> Response[dict[str, Any]]:
     if row is None:
         raise NotFoundError(f"there is no recommendation {recommendation_id}")
-    return Response(_plain(answered(row)), headers={"ETag": _etag(row)})
+    return Response(_plain(answered(row)), headers={"ETag": etag(row)})
 
 
 def _plain(item: dict[str, Any]) -> dict[str, Any]:

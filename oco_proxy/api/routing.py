@@ -7,22 +7,21 @@ import asyncpg
 import msgspec
 from litestar import Controller, Request, Response, delete, get, patch, post
 from litestar.datastructures import State
-from litestar.params import FromPath, HeaderParameter, JSONBody
+from litestar.params import FromPath, JSONBody
 
 from oco_proxy.api.audit import audit
 from oco_proxy.api.budget_shapes import check_scope
 from oco_proxy.api.document import answers, problems
+from oco_proxy.api.etags import IfMatch, changes_of, check_unchanged, etag, needed
 from oco_proxy.api.fields import Label, Name, OfScope, told
 from oco_proxy.api.pagination import (
     DEFAULT_LIMIT,
     Cursor,
     Limit,
     Page,
-    decode_cursor,
-    to_page,
+    newest_page,
 )
 from oco_proxy.middleware.auth import operator, viewer
-from oco_proxy.middleware.problems import ProblemError
 from oco_proxy.router.policies import Mode, Strategy
 from oco_warehouse.errors import ConflictError, InvalidInputError, NotFoundError
 
@@ -32,9 +31,6 @@ _COLUMNS: Final = (
     "id, scope, entity_id, name, strategy, mode, allowed_models, enabled, version, created_at, "
     "updated_at"
 )
-IfMatch = Annotated[
-    str | None, HeaderParameter(name="If-Match", description="ETag of what you read")
-]
 
 
 Models = Annotated[list[Name], told(min_items=1, max_items=MAX_MODELS)]
@@ -101,16 +97,9 @@ class RoutingPolicyController(Controller):
         self, state: State, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Page:
         """Enabled or not."""
-        at, key = decode_cursor(cursor)
-        rows = await state.services.pool.fetch(
-            f"SELECT {_COLUMNS} FROM oco.routing_policies "  # noqa: S608 - constants
-            "WHERE ($1::timestamptz IS NULL OR (created_at, id) < ($1, $2)) "
-            "ORDER BY created_at DESC, id DESC LIMIT $3",
-            at,
-            key,
-            limit + 1,
+        return await newest_page(
+            state.services.pool, "oco.routing_policies", _COLUMNS, cursor, limit
         )
-        return to_page(rows, limit, "created_at", "id")
 
     @get("/{policy_id:str}", guards=[viewer], summary="One routing policy", responses=_READ)
     async def get_policy(self, state: State, policy_id: FromPath[str]) -> Response[dict[str, Any]]:
@@ -169,15 +158,8 @@ class RoutingPolicyController(Controller):
         if_match: IfMatch = None,
     ) -> Response[dict[str, Any]]:
         """Needs `If-Match` with the ETag that was read, so that no change is overwritten unseen."""
-        if if_match is None:
-            raise ProblemError(
-                428, "if_match_required", "Send the policy's ETag as If-Match; GET returns it."
-            )
-        changes = {
-            name: value
-            for name in PolicyChange.__struct_fields__
-            if (value := getattr(data, name)) is not msgspec.UNSET
-        }
+        wanted = needed(if_match, "policy")
+        changes = changes_of(data)
         _check(changes)
         settings = "".join(f", {name} = ${index}" for index, name in enumerate(changes, 2))
         async with state.services.pool.acquire() as connection, connection.transaction():
@@ -185,10 +167,8 @@ class RoutingPolicyController(Controller):
                 f"SELECT {_COLUMNS} FROM oco.routing_policies WHERE id = $1 FOR UPDATE",  # noqa: S608
                 _known(policy_id),
             )
-            if row is not None and if_match.strip() not in {_etag(row), "*"}:
-                raise ProblemError(
-                    412, "changed_meanwhile", "The policy was changed since you read it."
-                )
+            if row is not None:
+                check_unchanged(row, wanted, "policy")
             if row is not None and changes:
                 row = await connection.fetchrow(
                     f"UPDATE oco.routing_policies SET version = version + 1{settings} "  # noqa: S608
@@ -252,11 +232,7 @@ def _known(policy_id: str) -> str:
     return policy_id
 
 
-def _etag(row: Any) -> str:
-    return f'"{row["version"]}"'
-
-
 def _answer(row: Any, policy_id: str, status: int = 200) -> Response[dict[str, Any]]:
     if row is None:
         raise NotFoundError(f"there is no routing policy {policy_id}")
-    return Response(dict(row), status_code=status, headers={"ETag": _etag(row)})
+    return Response(dict(row), status_code=status, headers={"ETag": etag(row)})

@@ -1,5 +1,6 @@
 """Cloud accounts that the pipelines read by themselves, beside those of the file OCO_SOURCES."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from datetime import datetime
@@ -19,8 +20,7 @@ from oco_proxy.api.pagination import (
     Cursor,
     Limit,
     Page,
-    decode_cursor,
-    to_page,
+    newest_page,
 )
 from oco_proxy.middleware.auth import operator
 from oco_warehouse.cloud_accounts.account_file import load_file
@@ -95,16 +95,11 @@ class SourceController(Controller):
         self, state: State, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Page:
         """Those of the file OCO_SOURCES are not among them."""
-        at, key = decode_cursor(cursor)
-        rows = await state.services.pool.fetch(
-            f"SELECT {_COLUMNS} FROM oco.source_accounts "  # noqa: S608 - constants
-            "WHERE ($1::timestamptz IS NULL OR (created_at, id::text) < ($1, $2)) "
-            "ORDER BY created_at DESC, id::text DESC LIMIT $3",
-            at,
-            key,
-            limit + 1,
+        page = await newest_page(
+            state.services.pool, "oco.source_accounts", _COLUMNS, cursor, limit
         )
-        return to_page([_told(row) for row in rows], limit, "created_at", "id")
+        page.items = [_told(item) for item in page.items]
+        return page
 
     @post(
         guards=[operator],
@@ -179,7 +174,8 @@ async def _write(
         raise InvalidInputError("an account must not have NUL characters")
     folder = credentials_folder(settings.home)
     account = parse_stored(entry, folder)
-    of_file = load_file(settings)
+    # A file of any length; no call waits for it.
+    of_file = await asyncio.to_thread(load_file, settings)
     async with state.services.pool.acquire() as connection, connection.transaction():
         await connection.execute(_LOCK)
         rows = await connection.fetch(f"SELECT {_COLUMNS} FROM oco.source_accounts")  # noqa: S608

@@ -17,14 +17,17 @@ from oco_proxy.api.pagination import (
     Cursor,
     Limit,
     Page,
-    decode_cursor,
-    to_page,
+    newest_page,
 )
 from oco_proxy.middleware.auth import admin
 from oco_warehouse.errors import InvalidInputError, NotFoundError
 from oco_warehouse.names import is_visible, one_spelling
 from oco_warehouse.tokens import Role, hash_token, new_token, shown_prefix
 
+_COLUMNS: Final = (
+    "id::text AS id, name, token_prefix, role, agent_id, team_id, user_id, org_id, created_at, "
+    "expires_at, revoked_at"
+)
 _IDENTITY: Final = ("agent_id", "team_id", "user_id", "org_id")
 
 
@@ -91,17 +94,7 @@ class TokenController(Controller):
         self, state: State, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
     ) -> Page:
         """Never the tokens themselves, only their first characters."""
-        at, key = decode_cursor(cursor)
-        rows = await state.services.pool.fetch(
-            "SELECT id::text AS id, name, token_prefix, role, agent_id, team_id, user_id, org_id, "
-            "created_at, expires_at, revoked_at FROM oco.api_tokens "
-            "WHERE ($1::timestamptz IS NULL OR (created_at, id::text) < ($1, $2)) "
-            "ORDER BY created_at DESC, id::text DESC LIMIT $3",
-            at,
-            key,
-            limit + 1,
-        )
-        return to_page(rows, limit, "created_at", "id")
+        return await newest_page(state.services.pool, "oco.api_tokens", _COLUMNS, cursor, limit)
 
     @post(guards=[admin], summary="Make a token")
     async def make_token(

@@ -8,10 +8,11 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, Request, Response, get, patch
 from litestar.datastructures import State
-from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from oco_proxy.api.audit import audit
 from oco_proxy.api.document import answers, problems
+from oco_proxy.api.etags import IfMatch, check_unchanged, etag, needed
 from oco_proxy.api.fields import Name, answered, in_utc, told
 from oco_proxy.api.pagination import (
     DEFAULT_LIMIT,
@@ -23,7 +24,6 @@ from oco_proxy.api.pagination import (
     to_page,
 )
 from oco_proxy.middleware.auth import operator, viewer
-from oco_proxy.middleware.problems import ProblemError
 from oco_warehouse.errors import ConflictError, InvalidInputError, NotFoundError
 
 Status = Literal["open", "exempt", "resolved"]
@@ -50,9 +50,6 @@ ORDER BY detected_at DESC, id DESC
 LIMIT $3
 """  # noqa: S608 - constants
 _ONE: Final = f"{_SELECT} WHERE v.id = $1"
-IfMatch = Annotated[
-    str | None, HeaderParameter(name="If-Match", description="ETag of what you read")
-]
 Reason = Annotated[str, told(min_length=1, max_length=_MAX_REASON)]
 
 
@@ -148,20 +145,14 @@ class ViolationController(Controller):
         if_match: IfMatch = None,
     ) -> Response[dict[str, Any]]:
         """Needs `If-Match` with the ETag that was read. What is resolved changes no more."""
-        if if_match is None:
-            raise ProblemError(
-                428, "if_match_required", "Send the violation's ETag as If-Match; GET returns it."
-            )
+        wanted = needed(if_match, "violation")
         changes = _checked(data)
         settings = "".join(f", {name} = ${place}" for place, name in enumerate(changes, 2))
         async with state.services.pool.acquire() as connection, connection.transaction():
             row = await connection.fetchrow(f"{_ONE} FOR UPDATE OF v", violation_id)
             if row is None:
                 raise NotFoundError(f"there is no violation {violation_id}")
-            if if_match.strip() not in {_etag(row), "*"}:
-                raise ProblemError(
-                    412, "changed_meanwhile", "The violation was changed since you read it."
-                )
+            check_unchanged(row, wanted, "violation")
             if row["resolved_at"] is not None:
                 raise ConflictError("the violation is resolved; there is nothing to exempt or own")
             if changes:
@@ -211,11 +202,7 @@ def _decoded(item: dict[str, Any]) -> dict[str, Any]:
     return item
 
 
-def _etag(row: Any) -> str:
-    return f'"{row["version"]}"'
-
-
 def _answer(row: Any, violation_id: UUID) -> Response[dict[str, Any]]:
     if row is None:
         raise NotFoundError(f"there is no violation {violation_id}")
-    return Response(_decoded(answered(row)), headers={"ETag": _etag(row)})
+    return Response(_decoded(answered(row)), headers={"ETag": etag(row)})
