@@ -1,9 +1,9 @@
 """Asks a Kubernetes cluster through its own client, list by list and page by page."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from oco_pipelines.inventory.missing_permission import MissingPermission
+from oco_pipelines.kubernetes_lists import PAGE_SIZE, Json, PageExpiredError, whole_list
 from oco_warehouse.errors import (
     ConfigurationError,
     NotFoundError,
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from oco_warehouse.cloud_accounts.account import Account
     from oco_warehouse.cloud_accounts.k8s_inventory import KubernetesInventoryOptions
 
-PAGE_SIZE: Final = 250
-_MOST_PAGES: Final = 4_000
-_MOST_RELISTS: Final = 3
 _TIMEOUT: Final = (5.0, 30.0)
 # What is listed: its path, and how RBAC calls it.
 LISTS: Final = {
@@ -26,7 +23,6 @@ LISTS: Final = {
     "deployments": ("/apis/apps/v1/deployments", "list deployments.apps"),
     "metrics": ("/apis/metrics.k8s.io/v1beta1/pods", "list pods.metrics.k8s.io"),
 }
-Json = dict[str, Any]
 
 
 class Kubernetes:
@@ -71,7 +67,7 @@ class Kubernetes:
                 f"({type(error).__name__})"
             ) from None
 
-    def list(self, what: str) -> Iterator[Json]:
+    def list(self, what: str) -> list[Json]:
         """Every object of a list of LISTS; begins again where a page has expired meanwhile.
 
         Raises:
@@ -80,23 +76,9 @@ class Kubernetes:
             UpstreamError: when it does not answer.
         """
         path, permission = LISTS[what]
-        for _ in range(_MOST_RELISTS):
-            try:
-                yield from list(self._pages(path, permission))
-            except _PageExpiredError:
-                continue
-            return
-        raise UpstreamUnavailable(f"account {self._name}: {path} expires before it ends")
-
-    def _pages(self, path: str, permission: str) -> Iterator[Json]:
-        token = ""
-        for _ in range(_MOST_PAGES):
-            page = self._get(path, permission, token)
-            yield from page.get("items") or ()
-            token = (page.get("metadata") or {}).get("continue") or ""
-            if not token:
-                return
-        raise UpstreamUnavailable(f"account {self._name}: the pages of {path} do not end")
+        return whole_list(
+            f"account {self._name}: {path}", lambda token: self._get(path, permission, token)
+        )
 
     def _get(self, path: str, permission: str, token: str) -> Json:
         from kubernetes.client.exceptions import ApiException
@@ -126,13 +108,9 @@ class Kubernetes:
         return found
 
 
-class _PageExpiredError(Exception):
-    """A list changed so much that its next page is no longer there."""
-
-
 def _mapped(where: str, permission: str, status: int | None) -> Exception:
     if status == 410:
-        return _PageExpiredError()
+        return PageExpiredError()
     if status == 401:
         return ConfigurationError(f"{where}: the cluster does not accept the credentials")
     if status == 403:

@@ -41,7 +41,8 @@ class KubernetesResource(ConfigurableResource):  # type: ignore[type-arg]
         """A gateway, or None when no cluster is configured; nothing is contacted yet."""
         from pathlib import Path
 
-        from oco_pipelines.resilience.kubernetes_gateway import KubernetesGateway, Patience
+        from oco_pipelines.resilience.kubernetes_calls import Patience
+        from oco_pipelines.resilience.kubernetes_gateway import KubernetesGateway
 
         if not self.kubeconfig and not self.in_cluster:
             return None

@@ -3,8 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from oco_pipelines.kubernetes_lists import Json
 from oco_pipelines.resilience import naming
-from oco_pipelines.resilience.kubernetes_gateway import BACKUPS, Json, KubernetesGateway
+from oco_pipelines.resilience.kubernetes_gateway import BACKUPS, KubernetesGateway
 from oco_pipelines.resilience.phases import Kind, reported_phase
 from oco_pipelines.resilience.policy import DrPolicy
 from oco_pipelines.resilience.usable import BackupState

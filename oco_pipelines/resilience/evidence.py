@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from oco_pipelines.kubernetes_lists import Json
 from oco_pipelines.resilience import naming
-from oco_pipelines.resilience.kubernetes_gateway import Json, KubernetesGateway
+from oco_pipelines.resilience.kubernetes_gateway import KubernetesGateway
 from oco_warehouse.errors import NotFoundError, UpstreamError
 
 DOWNLOADS: Final = "downloadrequests"

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from oco_pipelines.kubernetes_lists import Json
 from oco_pipelines.resilience import due_times, naming, store
 from oco_pipelines.resilience.backup import build_backup, create_backup, read_backup
 from oco_pipelines.resilience.due import Due, latest_due
-from oco_pipelines.resilience.kubernetes_gateway import Json, KubernetesGateway
+from oco_pipelines.resilience.kubernetes_gateway import KubernetesGateway
 from oco_pipelines.resilience.policy import DrPolicy
 from oco_pipelines.resilience.tracker import (
     available_locations,

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from oco_pipelines.kubernetes_lists import Json
 from oco_pipelines.resilience import naming, plans
 from oco_pipelines.resilience.evidence import (
     ResourceList,
@@ -15,7 +16,7 @@ from oco_pipelines.resilience.evidence import (
     cluster_contents,
     restore_outcomes,
 )
-from oco_pipelines.resilience.kubernetes_gateway import RESTORES, Json, KubernetesGateway
+from oco_pipelines.resilience.kubernetes_gateway import RESTORES, KubernetesGateway
 from oco_pipelines.resilience.phases import Phase, has_ended
 from oco_pipelines.resilience.preview import NAMESPACE, expected_objects, faults_of
 from oco_pipelines.resilience.previewing import (

@@ -6,15 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
+from oco_pipelines.kubernetes_lists import Json
 from oco_pipelines.resilience import keeper, naming, store, velero_store
 from oco_pipelines.resilience.backup import build_backup, create_backup, read_backup
-from oco_pipelines.resilience.kubernetes_gateway import (
-    BACKUPS,
-    LOCATIONS,
-    MOVED,
-    Json,
-    KubernetesGateway,
-)
+from oco_pipelines.resilience.kubernetes_gateway import BACKUPS, LOCATIONS, MOVED, KubernetesGateway
 from oco_pipelines.resilience.phases import AVAILABLE, FAILED, Kind, has_ended, is_known
 from oco_pipelines.resilience.policy import DrPolicy
 from oco_pipelines.resilience.usable import why_unsound, why_unusable

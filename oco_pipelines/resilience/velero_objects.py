@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from oco_pipelines.kubernetes_lists import Json
 from oco_pipelines.resilience.backup import read_time
-from oco_pipelines.resilience.kubernetes_gateway import Json
 from oco_pipelines.resilience.phases import PROCESSED, Kind, is_known, reported_phase
 from oco_warehouse.errors import UpstreamError
 

@@ -55,6 +55,7 @@ class Column:
         """A column by a function of each value."""
         try:
             return cls([make(value) for value in values], faulty=False)
+        # Whatever it is, each row is asked for itself, and a row without a value keeps its own.
         except Exception:
             return cls([_guarded(make, value) for value in values], faulty=True)
 
@@ -83,6 +84,7 @@ def _guarded(make: Callable[[Any], Any], value: Any) -> Any:
         return value
     try:
         return make(value)
+    # As Cloud Custodian does: what a resource makes a filter raise counts when the filter gets there.
     except Exception as error:
         return Fault(error)
 

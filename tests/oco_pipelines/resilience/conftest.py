@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from oco_pipelines.resilience.kubernetes_gateway import KubernetesGateway, Patience
+from oco_pipelines.resilience.kubernetes_calls import Patience
+from oco_pipelines.resilience.kubernetes_gateway import KubernetesGateway
 from oco_pipelines.resilience.policy import DrPolicy
 from oco_pipelines.resilience.standin import StandinCluster, standin_cluster
 from oco_pipelines.resilience.store import read_policy

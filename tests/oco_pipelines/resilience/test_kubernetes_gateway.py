@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from oco_pipelines.kubernetes_lists import MOST_RELISTS
 from oco_pipelines.resilience import kubernetes_gateway as dialect
-from oco_pipelines.resilience.kubernetes_gateway import BACKUPS, KubernetesGateway, Patience
+from oco_pipelines.resilience.kubernetes_calls import Patience
+from oco_pipelines.resilience.kubernetes_gateway import BACKUPS, KubernetesGateway
 from oco_pipelines.resilience.standin import StandinCluster
 from oco_pipelines.resilience.standin.api import Fault
 from oco_warehouse.errors import (
@@ -39,7 +41,7 @@ def posts(cluster: StandinCluster) -> int:
 def test_every_page_of_a_list_is_read(
     cluster: StandinCluster, gateway: KubernetesGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dialect, "PAGE", 2)
+    monkeypatch.setattr(dialect, "PAGE_SIZE", 2)
     for number in range(5):
         gateway.create_velero("standin", BACKUPS, a_backup(f"b{number}"))
     found = gateway.list_velero("standin", BACKUPS, "of=test")
@@ -142,6 +144,6 @@ def test_broken_kubeconfig_is_one_clear_line(tmp_path: Path, text: str) -> None:
 def test_expired_page_is_listed_anew(cluster: StandinCluster, gateway: KubernetesGateway) -> None:
     cluster.api.faults.append(Fault(410))
     assert gateway.list_velero("standin", BACKUPS) == []
-    cluster.api.faults.extend([Fault(410)] * dialect.MOST_RELISTS)
+    cluster.api.faults.extend([Fault(410)] * MOST_RELISTS)
     with pytest.raises(UpstreamError, match="expire"):
         gateway.list_velero("standin", BACKUPS)

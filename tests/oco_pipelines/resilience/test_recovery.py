@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from oco_pipelines.resilience import plans, restore, store
 from oco_pipelines.resilience.definitions import build
 from oco_pipelines.resilience.evidence import DOWNLOADS, backup_contents
-from oco_pipelines.resilience.kubernetes_gateway import RESTORES, KubernetesGateway, Patience
+from oco_pipelines.resilience.kubernetes_calls import Patience
+from oco_pipelines.resilience.kubernetes_gateway import RESTORES, KubernetesGateway
 from oco_pipelines.resilience.policy import DrPolicy
 from oco_pipelines.resilience.previewing import preview_plan
 from oco_pipelines.resilience.restore import execute_plan

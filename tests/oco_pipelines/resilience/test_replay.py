@@ -21,6 +21,7 @@ from oco_pipelines.resilience.naming import DUE_LABEL, MANAGED_BY, OWNER, POLICY
 from oco_pipelines.resilience.phases import PHASES, Kind
 from oco_pipelines.resilience.policy import DrPolicy
 from oco_pipelines.resilience.standin import StandinCluster, standin_cluster
+from oco_pipelines.resilience.standin.resources import BY_KIND
 from oco_pipelines.resilience.store import read_policy
 from oco_pipelines.resilience.tracker import track
 from oco_pipelines.resilience.verdicts import judge_policy
@@ -119,11 +120,9 @@ def test_recorded_state_is_what_a_replay_of_the_clusters_truth_gives(
 def fresh(warehouse: Warehouse, cluster: StandinCluster, make_policy: Any) -> DrPolicy:
     """An empty cluster and empty records; the database is the test's, not the example's."""
     for kind in ("Backup", "Restore"):
-        for name in NAMES:
-            try:
-                drop(cluster, kind, name)
-            except Exception:
-                continue
+        _, there = cluster.objects.list_all(BY_KIND[kind])
+        for body in there:
+            drop(cluster, kind, body["metadata"]["name"])
     cluster.velero.set_location("default", "Available")
     for table in ("dr_policies", "backup_records", "velero_objects", "velero_history"):
         warehouse.execute(f"DELETE FROM oco.{table}")  # type: ignore[arg-type]

@@ -172,7 +172,7 @@ def test_more_objects_than_fit_on_a_page_are_all_recorded(
     cluster: StandinCluster,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("oco_pipelines.resilience.kubernetes_gateway.PAGE", 3)
+    monkeypatch.setattr("oco_pipelines.resilience.kubernetes_gateway.PAGE_SIZE", 3)
     for number in range(8):
         put(cluster, "Backup", f"b{number}", spec={})
         say(cluster, "Backup", f"b{number}", **good(ttl=timedelta(days=number + 1)))
