@@ -84,7 +84,7 @@ def _guarded(make: Callable[[Any], Any], value: Any) -> Any:
         return value
     try:
         return make(value)
-    # As Cloud Custodian does: what a resource makes a filter raise counts when the filter gets there.
+    # As in Cloud Custodian: what a filter raises counts where the filter gets to that resource.
     except Exception as error:
         return Fault(error)
 
