@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from oco_warehouse.errors import InvalidFileError
+from oco_warehouse.strict_yaml import read_yaml
 
 MAX_BYTES: Final = 1024 * 1024
 Days = Annotated[int, Field(ge=1, le=400)]
@@ -226,7 +227,7 @@ def read_thresholds(path: Path | None) -> Thresholds:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise InvalidFileError(f"{path}: larger than {MAX_BYTES} bytes")
-        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        content = read_yaml(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise InvalidFileError(f"{path}: cannot be read ({' '.join(reason.split())})") from None

@@ -23,6 +23,7 @@ from oco_warehouse.errors import InvalidFileError, InvalidInputError, InvalidRul
 from oco_warehouse.policy_rules import parse_rules
 from oco_warehouse.policy_rules.actions import check_actions
 from oco_warehouse.policy_rules.reading import shown
+from oco_warehouse.strict_yaml import StrictLoader
 
 MAX_BYTES: Final = 2 * 1024 * 1024
 MOST_POLICIES: Final = 1000
@@ -45,26 +46,14 @@ _KNOWN: Final = (*_RULES, *_DESCRIPTIONS, *_NO_MEANING, "name", "metadata", "act
 _VARIABLE: Final = re.compile(r"\{(account_id|account|region|partition|now|policy|event|op)[^}]*\}")
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML without dates, which rules have as text, and without keys given twice."""
+class _Loader(StrictLoader):
+    """YAML without dates, which rules have as text."""
 
 
 def _text(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> str:
     return str(loader.construct_scalar(node))
 
 
-def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    loader.flatten_mapping(node)
-    keys = [loader.construct_object(key) for key, _ in node.value]
-    for number, key in enumerate(keys):
-        if key in keys[:number]:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"{key!r} is given twice", node.value[number][0].start_mark
-            )
-    return loader.construct_mapping(node, deep=True)
-
-
-_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", _text)
 
 

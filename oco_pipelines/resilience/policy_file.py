@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import yaml
 from psycopg import sql
@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 from oco_warehouse.database import Connection, Warehouse, lock
 from oco_warehouse.dr_rules import DrPolicyRule, read_rules
 from oco_warehouse.errors import InvalidFileError, InvalidInputError
+from oco_warehouse.strict_yaml import read_yaml
 
 MAX_BYTES: Final = 1024 * 1024
 ACTOR: Final = "oco dr policies"
@@ -22,23 +23,6 @@ _AUDIT: Final = """
 """
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML in which no key is given twice."""
-
-
-def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [loader.construct_object(key) for key, _ in node.value]
-    for number, key in enumerate(keys):
-        if key in keys[:number]:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"{key!r} is given twice", node.value[number][0].start_mark
-            )
-    return loader.construct_mapping(node, deep=True)
-
-
-_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
-
-
 def read_policy_file(path: Path) -> list[DrPolicyRule]:
     """Policies of a file with a list under `policies`.
 
@@ -48,7 +32,7 @@ def read_policy_file(path: Path) -> list[DrPolicyRule]:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise InvalidFileError(f"{path}: larger than {MAX_BYTES} bytes; split it")
-        content = yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)  # noqa: S506 - a SafeLoader
+        content = read_yaml(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, TypeError, yaml.YAMLError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise InvalidFileError(f"{path}: cannot be read ({' '.join(reason.split())})") from None

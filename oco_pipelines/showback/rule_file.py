@@ -10,13 +10,14 @@ import yaml
 from oco_warehouse.allocation_rules import AllocationRule, read_rules
 from oco_warehouse.errors import InvalidFileError, InvalidInputError
 from oco_warehouse.money import parse_money
+from oco_warehouse.strict_yaml import StrictLoader
 
 MAX_BYTES: Final = 5 * 1024 * 1024
 _FLOAT: Final = "tag:yaml.org,2002:float"
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML without floats, aliases (a small file could become a huge one) or doubled keys."""
+class _Loader(StrictLoader):
+    """YAML without floats or aliases (a small file could become a huge one)."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -25,17 +26,11 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 raise yaml.MarkedYAMLError(
                     problem="a key must be a text", problem_mark=key.start_mark
                 )
-            if key.value in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"{key.value!r} stands here twice", problem_mark=key.start_mark
-                )
-            seen.add(key.value)
         return super().construct_mapping(node, deep)
 
     def construct_decimal(self, node: yaml.ScalarNode) -> Decimal:

@@ -2,7 +2,7 @@
 
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import yaml
 from psycopg.types.json import Jsonb
@@ -11,6 +11,7 @@ from oco_pipelines.trends.budget import Budget, read_budget
 from oco_warehouse.database import Warehouse, lock
 from oco_warehouse.errors import InvalidFileError, InvalidInputError
 from oco_warehouse.money import plain
+from oco_warehouse.strict_yaml import StrictLoader
 
 MAX_BYTES: Final = 1024 * 1024
 ACTOR: Final = "oco cloud-budgets"
@@ -34,8 +35,8 @@ _AUDIT: Final = """
 """
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML without floats, because a float never becomes money, and without keys given twice."""
+class _Loader(StrictLoader):
+    """YAML without floats, because a float never becomes money."""
 
 
 def _number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Decimal:
@@ -48,18 +49,7 @@ def _number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Decimal:
         ) from None
 
 
-def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [loader.construct_object(key) for key, _ in node.value]
-    for number, key in enumerate(keys):
-        if key in keys[:number]:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"{key!r} is given twice", node.value[number][0].start_mark
-            )
-    return loader.construct_mapping(node, deep=True)
-
-
 _Loader.add_constructor("tag:yaml.org,2002:float", _number)
-_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
 def read_budget_file(path: Path) -> list[Budget]:

@@ -8,6 +8,7 @@ from oco_warehouse.cloud_accounts.account import Account
 from oco_warehouse.cloud_accounts.reading import parse_accounts, refuse_doubles
 from oco_warehouse.errors import InvalidInputError
 from oco_warehouse.settings import Settings
+from oco_warehouse.strict_yaml import read_yaml
 
 
 def load_file(settings: Settings) -> tuple[Account, ...]:
@@ -29,7 +30,7 @@ def load_file(settings: Settings) -> tuple[Account, ...]:
 
 def _read(path: Path) -> object:
     try:
-        document: object = yaml.safe_load(path.expanduser().read_text(encoding="utf-8"))
+        document: object = read_yaml(path.expanduser().read_text(encoding="utf-8"))
     except OSError as error:
         raise InvalidInputError(f"OCO_SOURCES cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:

@@ -1,12 +1,11 @@
 """From a call of a model without a price to a budget's alert at a webhook, over real servers."""
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from oco_proxy.standin import run_standin
 from oco_warehouse.database import Warehouse
 from oco_warehouse.settings import load_settings
 from oco_warehouse.tokens import hash_token
+from tests.loopback import served
 
 TOKEN = "oco_operator_e2e"
 WAIT_SECONDS = 20.0
@@ -44,13 +44,8 @@ def hook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
         def log_message(self, *arguments: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/", got
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(Handler) as address:
+        yield f"{address}/", got
 
 
 def rows(warehouse: Warehouse, count: int) -> list[dict[str, Any]]:

@@ -57,7 +57,7 @@ def test_one_wrong_rule_keeps_all_of_the_file_out(
         ("- name: a", "expected one key, rules"),
         ("rules: [", "cannot be read"),
         ("rules: [&a {}, *a]", "aliases"),
-        ("rules: [{name: a, name: b}]", "'name' stands here twice"),
+        ("rules: [{name: a, name: b}]", "'name' is given twice"),
         ("rules: [{name: !!python/object:os.system {}}]", "could not determine a constructor"),
         ("rules: [{name: a, priority: .inf}]", "not a decimal number"),
     ],

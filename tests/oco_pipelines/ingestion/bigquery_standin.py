@@ -9,16 +9,16 @@ floats that BigQuery has. `faults` makes requests fail the way that networks and
 import json
 import random
 import re
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
+from tests.loopback import served
 from tests.oco_pipelines.ingestion.bigquery_rows import projection, schema_of
 from tests.oco_pipelines.ingestion.gcp_bill import Line
 
@@ -117,17 +117,9 @@ def serve() -> Iterator[Standin]:
     class Handler(_Handler):
         standin = state
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
+    with served(Handler) as address:
+        state.url = address
         yield state
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 class ApiError(Exception):

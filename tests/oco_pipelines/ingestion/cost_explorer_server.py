@@ -6,14 +6,15 @@ GetCostAndUsageWithResources: opted in only, of the last 14 days, filtered by se
 """
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.loopback import served
 
 _TARGET = "AWSInsightsIndexService."
 _RESOURCE_DAYS = 14
@@ -224,13 +225,6 @@ def serve() -> Iterator[CostExplorerServer]:
         def log_message(self, *_: object) -> None:
             """Nothing: tests look at `requests`."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    state.endpoint = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with served(Handler) as address:
+        state.endpoint = address
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

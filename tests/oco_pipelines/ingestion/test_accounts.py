@@ -165,6 +165,7 @@ def test_parts_of_one_payer_may_be_read_by_several(tmp_path: Path) -> None:
     ("text", "told"),
     [
         ("accounts: [\n  key: AKIA", "is no YAML ("),
+        ("accounts:\n- {name: a, name: b}", "is no YAML ('name' is given twice in line 2)"),
         ("- a", "must have the one field accounts"),
         ("accounts: 5", "accounts must be a list"),
         ("accounts: [5]", "account number 1: must have the fields"),

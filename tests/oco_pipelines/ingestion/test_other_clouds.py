@@ -1,9 +1,8 @@
 """gs:// and az:// through the real client, against a stand-in of their list and get calls."""
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
@@ -12,6 +11,7 @@ import pytest
 from oco_pipelines.ingestion.object_store import list_files, local_file
 from oco_warehouse.errors import ConfigurationError, InvalidInputError
 from oco_warehouse.settings import load_settings
+from tests.loopback import served
 
 FILES = {"focus/2026-09/a.csv": b"one", "focus/2026-10/b c.csv.gz": b"two"}
 ACCOUNT = "devstoreaccount1"
@@ -76,13 +76,8 @@ def azure_list(prefix: str) -> bytes:
 
 @pytest.fixture
 def address() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join(5)
+    with served(Handler) as address:
+        yield address
 
 
 @pytest.fixture(params=["gs", "az"])

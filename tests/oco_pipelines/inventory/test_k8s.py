@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -28,6 +27,7 @@ from oco_warehouse.cloud_accounts.k8s_inventory import parse_inventory
 from oco_warehouse.cloud_accounts.reading import parse_accounts
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import InvalidInputError
+from tests.loopback import served
 
 TOKEN = "a-token-of-the-test"
 PATHS = {path: name for name, (path, _) in LISTS.items()}
@@ -81,12 +81,9 @@ def cluster() -> Iterator[Cluster]:
         def log_message(self, *_: object) -> None:
             """Nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    yield state
-    server.shutdown()
-    server.server_close()
+    with served(Handler) as address:
+        state.url = address
+        yield state
 
 
 def kubeconfig(path: Path, url: str) -> None:

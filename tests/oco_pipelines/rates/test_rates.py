@@ -4,13 +4,12 @@ import io
 import os
 import subprocess
 import sys
-import threading
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from oco_pipelines.resources import WarehouseResource
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import InvalidFileError, InvalidInputError, UpstreamUnavailable
 from oco_warehouse.settings import Settings, load_settings
+from tests.loopback import served
 
 ECB = (
     "Date,USD,JPY,GBP,CYP,\n"
@@ -74,14 +74,9 @@ def bank() -> Iterator[Bank]:
         def log_message(self, *arguments: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    kept.url = f"http://127.0.0.1:{server.server_port}/stats/eurofxref-hist.zip"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield kept
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(Handler) as address:
+        kept.url = f"{address}/stats/eurofxref-hist.zip"
+        yield kept
 
 
 def stored(warehouse: Warehouse) -> dict[tuple[str, str], tuple[Decimal, str, bool]]:

@@ -1,11 +1,10 @@
 """Receivers of alerts: a real HTTP server and a real SMTP server on 127.0.0.1."""
 
 import socket
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.message import Message
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message as MessageHandler
 
 from oco_warehouse.database import Warehouse
+from tests.loopback import served
 
 
 @dataclass
@@ -41,14 +41,9 @@ def receiver() -> Iterator[Receiver]:
         def log_message(self, *arguments: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    kept.url = f"http://127.0.0.1:{server.server_port}/hook/very-secret-path"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield kept
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(Handler) as address:
+        kept.url = f"{address}/hook/very-secret-path"
+        yield kept
 
 
 @dataclass
