@@ -11,7 +11,9 @@ import boto3
 import pytest
 import yaml
 from moto.server import ThreadedMotoServer
+from psycopg.types.json import Jsonb
 
+from oco_warehouse.database import Warehouse
 from tests.oco_pipelines.ingestion.aws_bucket import Bucket
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -144,3 +146,21 @@ def test_the_policy_that_is_missing_can_be_pasted_and_is_enough(
     with permissions_checked(bucket.endpoint):
         allowed = oco("sources", "check", **given)
     assert allowed.returncode == 0, allowed.stdout
+
+
+def test_accounts_of_the_api_are_checked_and_refused_ones_say_why(
+    oco: Run, warehouse: Warehouse
+) -> None:
+    options = Jsonb({"account_id": "123456789012", "bucket": "billing", "export": "cur2"})
+    origin = {"from": "environment", "access_key_id": "OCO_SOURCE_KEY"}
+    for name in ("main", "again"):
+        warehouse.execute(
+            "INSERT INTO oco.source_accounts (name, provider, kind, options, credentials) "
+            "VALUES (%s, 'aws', 'data_export', %s, %s)",
+            [name, options, Jsonb(origin)],
+        )
+    done = oco("sources", "check")
+    assert done.returncode == 1
+    assert "main (aws data_export)" in done.stdout
+    assert "OCO_SOURCE_KEY" in done.stdout
+    assert "again (of the API)\n  refused account again" in done.stdout
