@@ -50,25 +50,33 @@ _MEMORY = Path("/dev/shm")
 _GIB = 2**30
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Make the place and the signals of a run the same however it was started."""
-    _write_into_memory()
+    _write_into_memory(config)
     # A shell ignores it for what runs in the background; Dagster then ignores SIGTERM, too, and
     # whatever the tests start inherits that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _write_into_memory() -> None:
-    """Keep what tests write in memory where there is room for it.
+def _write_into_memory(config: pytest.Config) -> None:
+    """Keep what tests write in memory where there is room for it, until the run ends.
 
-    A test database is a copy of 700 small files: 0.03 s there, 0.5 s on a slow disk.
+    A test database is a copy of 700 small files: 0.03 s there, 0.5 s on a slow disk. With
+    PYTEST_DEBUG_TEMPROOT it is where you say, and stays.
     """
     if "PYTEST_DEBUG_TEMPROOT" in os.environ or not os.access(_MEMORY, os.W_OK):
         return
+    for old in _MEMORY.glob("oco-tests-*"):
+        # Of a run that was killed.
+        if not Path("/proc", old.name.rpartition("-")[2]).exists():
+            shutil.rmtree(old, ignore_errors=True)
     runs_programs = not os.statvfs(_MEMORY).f_flag & os.ST_NOEXEC
     if runs_programs and shutil.disk_usage(_MEMORY).free >= 6 * _GIB:
-        os.environ["PYTEST_DEBUG_TEMPROOT"] = str(_MEMORY)
+        root = _MEMORY / f"oco-tests-{os.getpid()}"
+        root.mkdir(mode=0o700)
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = str(root)
+        config.add_cleanup(lambda: shutil.rmtree(root, ignore_errors=True))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
