@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from dagster._core.storage.defs_state.base import set_defs_state_storage
 
 from tests.dbt_in_process import copy_manifest
 
@@ -23,3 +24,14 @@ def dbt_target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     os.environ.pop("DBT_TARGET_PATH")
     if before is not None:
         os.environ["DBT_TARGET_PATH"] = before
+
+
+@pytest.fixture(autouse=True)
+def no_current_instance() -> Iterator[None]:
+    """Leave no Dagster instance behind as the current one.
+
+    What a schedule's tick enters may be left out of order; then a later test, in which that
+    instance is gone, could load no definitions.
+    """
+    with set_defs_state_storage(None):
+        yield
