@@ -22,6 +22,4 @@ COPY --chown=oco:oco oco_pipelines ./oco_pipelines
 RUN python -c "from oco_pipelines.marts.project import ensure_manifest; ensure_manifest()"
 
 EXPOSE 3000 4000
-CMD ["dagster", "api", "grpc", "--module-name", "oco_pipelines.definitions", \
-     "--host", "0.0.0.0", "--port", "4000", "--location-name", "open_cloud_ops", \
-     "--inject-env-vars-from-instance"]
+CMD ["python", "-m", "oco_pipelines.code_server", "--host", "0.0.0.0", "--port", "4000"]

@@ -145,9 +145,8 @@ def _start_services(settings: Settings, processes: Processes) -> None:
     processes.start(
         "dagster-code",
         [
-            *(python, "-m", "dagster", "api", "grpc", "--module-name", "oco_pipelines.definitions"),
-            *("--host", "127.0.0.1", "--port", str(code_port), "--location-name", "open_cloud_ops"),
-            "--inject-env-vars-from-instance",
+            *(python, "-m", "oco_pipelines.code_server"),
+            *("--host", "127.0.0.1", "--port", str(code_port)),
         ],
     )
     processes.start(

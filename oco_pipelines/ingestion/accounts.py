@@ -42,7 +42,7 @@ def kept_rows(settings: Settings) -> list[dict[str, Any]]:
     Raises:
         InvalidInputError: when the file that keeps it is damaged.
     """
-    path = _kept(settings)
+    path = kept_file(settings)
     try:
         rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -50,6 +50,11 @@ def kept_rows(settings: Settings) -> list[dict[str, Any]]:
     except (OSError, ValueError):
         raise InvalidInputError(f"{path}: cannot be read; remove it, it is written anew") from None
     return rows
+
+
+def kept_file(settings: Settings) -> Path:
+    """Where that is kept; it is another file after each change."""
+    return settings.home.expanduser().absolute() / _KEPT
 
 
 def stored_accounts(
@@ -64,7 +69,7 @@ def stored_accounts(
 
 
 def refresh(settings: Settings, warehouse: Warehouse) -> tuple[bool, list[str]]:
-    """Keep what the API has now for the next start, and say there which accounts are refused.
+    """Keep what the API has now for who loads definitions, and say there who is refused.
 
     Returns:
         Whether what is kept changed, and why accounts are refused, a line each.
@@ -79,7 +84,7 @@ def refresh(settings: Settings, warehouse: Warehouse) -> tuple[bool, list[str]]:
         )
     changed = rows != kept_rows(settings)
     if changed:
-        path = _kept(settings)
+        path = kept_file(settings)
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_suffix(f".{os.getpid()}.new")
         new.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
@@ -93,10 +98,6 @@ def _rows(warehouse: Warehouse) -> list[dict[str, Any]]:
         "ORDER BY created_at, name"
     )
     return [{field: row[field] for field in FIELDS} for row in rows]
-
-
-def _kept(settings: Settings) -> Path:
-    return settings.home.expanduser().absolute() / _KEPT
 
 
 def _folder(settings: Settings) -> Path:

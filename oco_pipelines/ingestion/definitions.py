@@ -153,7 +153,7 @@ def focus_files_sensor(settings: Settings) -> SensorDefinition:
 
 
 def source_accounts_sensor(settings: Settings) -> SensorDefinition:
-    """Looks at the accounts of the API: keeps them for the next start, tells who is refused."""
+    """Looks at the accounts of the API: keeps them for the code server, tells who is refused."""
 
     @sensor(
         name="source_accounts_sensor",
@@ -170,8 +170,8 @@ def source_accounts_sensor(settings: Settings) -> SensorDefinition:
         if refused:
             return SkipReason("; ".join(refused))
         if kept_rows(settings) != loaded:
-            return SkipReason("accounts of the API changed: restart the code location")
-        return SkipReason("the accounts of the API are as they were at the start")
+            return SkipReason("accounts of the API changed: the definitions are to be loaded again")
+        return SkipReason("the accounts of the API are as they were loaded")
 
     loaded = kept_rows(settings)
     return look

@@ -39,14 +39,17 @@ def tick(settings: Settings, warehouse: Warehouse) -> str:
     return result.skip_message
 
 
-def test_an_account_is_kept_for_the_next_start_which_reads_it(
+def test_an_account_is_kept_for_the_code_server_which_reads_it(
     settings: Settings, warehouse: Warehouse
 ) -> None:
     add(warehouse, "main")
     assert load_accounts(settings) == ()
-    assert tick(settings, warehouse) == "accounts of the API changed: restart the code location"
+    assert (
+        tick(settings, warehouse)
+        == "accounts of the API changed: the definitions are to be loaded again"
+    )
     assert [account.name for account in load_accounts(settings)] == ["main"]
-    assert tick(settings, warehouse) == "the accounts of the API are as they were at the start"
+    assert tick(settings, warehouse) == "the accounts of the API are as they were loaded"
 
 
 def test_an_account_that_clashes_is_told_where_people_look_and_not_read(
