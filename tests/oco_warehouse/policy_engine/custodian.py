@@ -8,7 +8,7 @@ from typing import Any, Final
 from c7n.config import Bag, Config
 from c7n.ctx import ExecutionContext
 from c7n.filters import FilterRegistry
-from c7n.filters.core import AgeFilter
+from c7n.filters.core import OPERATORS, AgeFilter
 from c7n.manager import ResourceManager
 
 ID: Final = "Id"
@@ -32,6 +32,16 @@ class _Manager(ResourceManager):  # type: ignore[misc]
 
 
 _Manager.filter_registry.register("age", _Age)
+_REMAINDER: Final = OPERATORS["mod"]
+
+
+def _mod(found: Any, wanted: Any) -> bool:
+    # Of a text Cloud Custodian makes a format: `"abc" % []` is "abc", which counts as true. Ours
+    # says no, on purpose (docs/policies.md).
+    return not isinstance(found, str) and bool(_REMAINDER(found, wanted))
+
+
+OPERATORS["mod"] = _mod
 
 
 class RefusedError(Exception):
