@@ -11,7 +11,6 @@ from collections.abc import Collection, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import date
-from decimal import Decimal
 from itertools import chain
 from typing import Final
 from uuid import uuid4
@@ -36,8 +35,9 @@ from oco_pipelines.ingestion.cost_overlap import (
     refuse_replaced,
     refuse_same_bill,
 )
+from oco_pipelines.ingestion.cost_partitions import sum_partition
 from oco_pipelines.ingestion.cost_replace import Replacement
-from oco_pipelines.ingestion.cost_totals import Totals, add_totals
+from oco_pipelines.ingestion.cost_totals import Totals, add_totals, totals_from_rows
 from oco_pipelines.ingestion.focus_normalise import Normalised, Rejected
 from oco_warehouse.database import Connection, Warehouse, ensure_partitions, lock
 from oco_warehouse.errors import ConflictError, InvalidInputError, WarehouseError
@@ -176,11 +176,11 @@ def _replace(
     inserted, vanished = new.settle()
     mark_estimated(connection, origin)
     say_days(connection, batch, new.days)
+    loaded = sum_partition(connection, origin.source, origin.partition)
     disjoint = (origin.source, origin.siblings) if origin.siblings else None
     refuse_doubles(connection, origin.partition, new.different_charges(), disjoint)
     if not new.restates and not disjoint and read.window:
         refuse_same_bill(connection, origin.source, origin.partition, read.window)
-    loaded = _loaded_totals(connection, origin)
     if loaded != read.totals_accepted:
         raise WarehouseError(
             f"{origin.partition}: loaded totals {loaded} differ from the accepted "
@@ -283,8 +283,4 @@ def _loaded_totals(connection: Connection, origin: Origin) -> Totals:
         "AND source_partition = %s AND valid_to IS NULL GROUP BY 1 ORDER BY 1",
         [origin.source, origin.partition],
     ).fetchall()
-    totals: Totals = {}
-    for row in rows:
-        currency: str = row.pop("billing_currency")
-        totals[currency] = {name: Decimal(amount) for name, amount in row.items()}
-    return totals
+    return totals_from_rows(rows)

@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from oco_pipelines.ingestion.cost_days import change_rows
+from oco_pipelines.ingestion.cost_partitions import forget_partitions
 from oco_warehouse.database import Connection
 from oco_warehouse.errors import ConflictError, InvalidInputError
 from oco_warehouse.money import exact_sum
@@ -14,24 +15,52 @@ from oco_warehouse.money import exact_sum
 _SHOWN_PARTITIONS: Final = 5
 # So many of the charges that come in are looked for; a bill's parts lie side by side.
 _SAMPLE: Final = 20_000
-_SAME: Final = (
-    "hash_record_extended(ROW(date, billing_account_id, account_id, resource_id, service, sku_id, "
-    "charge_category, charge_class, charge_period_start, charge_period_end, billing_currency, "
-    "billed_cost, effective_cost, usage_quantity, commitment_discount_id), 0)"
-)
-_SAME_CHARGES: Final = f"""
-    WITH own AS MATERIALIZED (
-        SELECT DISTINCT {_SAME} AS same FROM (
-            SELECT * FROM oco.cloud_costs
-            WHERE source = %(source)s AND source_partition = %(partition)s AND valid_to IS NULL
-              AND (billed_cost <> 0 OR effective_cost <> 0)
-            LIMIT %(sample)s) AS sampled
+_SAME: Final = "hash_record_extended(ROW({}), 0)".format(
+    ", ".join(
+        f"c.{name}"
+        for name in (
+            *("date", "billing_account_id", "account_id", "resource_id", "service", "sku_id"),
+            *("charge_category", "charge_class", "charge_period_start", "charge_period_end"),
+            *("billing_currency", "billed_cost", "effective_cost", "usage_quantity"),
+            "commitment_discount_id",
+        )
     )
-    SELECT other.source_partition AS name, count(DISTINCT own.same) AS charges,
-           (SELECT count(*) FROM own) AS sampled
-    FROM oco.cloud_costs AS other JOIN own ON own.same = {_SAME}
-    WHERE other.source = %(source)s AND other.source_partition = ANY (%(others)s)
-      AND other.valid_to IS NULL AND other.date BETWEEN %(first)s AND %(last)s
+)
+_SAMPLED: Final = f"""
+    CREATE TEMP TABLE sampled ON COMMIT DROP AS
+    SELECT DISTINCT {_SAME} AS same, date, billing_account_id, account_id, billing_currency
+    FROM (
+        SELECT * FROM oco.cloud_costs
+        WHERE source = %(source)s AND source_partition = %(partition)s AND valid_to IS NULL
+          AND (billed_cost <> 0 OR effective_cost <> 0)
+        LIMIT %(sample)s) AS c
+"""  # noqa: S608
+# Partitions that have enough charges of the same days and accounts to hold half of the sample.
+_SIMILAR: Final = """
+    WITH own AS (
+        SELECT date, billing_account_id, account_id, billing_currency, count(*) AS charges
+        FROM sampled GROUP BY 1, 2, 3, 4
+    ),
+    other AS (
+        SELECT source_partition, date, billing_account_id, account_id, billing_currency,
+               sum(charges) AS charges
+        FROM oco.cloud_cost_partition_days
+        WHERE source = %(source)s AND source_partition <> %(partition)s
+          AND date BETWEEN %(first)s AND %(last)s
+        GROUP BY 1, 2, 3, 4, 5
+    )
+    SELECT source_partition AS name
+    FROM other JOIN own USING (date, billing_account_id, account_id, billing_currency)
+    GROUP BY 1
+    HAVING sum(least(own.charges, other.charges)) * 2 > (SELECT count(*) FROM sampled)
+"""
+_SAME_CHARGES: Final = f"""
+    SELECT c.source_partition AS name, count(DISTINCT own.same) AS charges,
+           (SELECT count(*) FROM sampled) AS sampled
+    FROM oco.cloud_costs AS c JOIN sampled AS own ON own.same = {_SAME}
+    WHERE c.source = %(source)s AND c.source_partition = ANY (%(others)s) AND c.valid_to IS NULL
+      AND c.date = ANY (ARRAY(SELECT DISTINCT date FROM sampled))
+      AND c.account_id = ANY (ARRAY(SELECT DISTINCT account_id FROM sampled))
     GROUP BY 1 ORDER BY 2 DESC
 """  # noqa: S608
 
@@ -43,9 +72,9 @@ _MONTHS: Final = """
     SELECT source_partition AS name,
            (provider, lower(regexp_replace(account_id, '^.*/', '')), billing_period_start,
             billing_currency)::text AS month,
-           sum(billed_cost) AS billed, count(*) AS charges
-    FROM oco.cloud_costs
-    WHERE source = %(source)s AND source_partition = ANY (%(names)s) AND valid_to IS NULL
+           sum(billed_cost) AS billed, sum(charges)::bigint AS charges
+    FROM oco.cloud_cost_partition_days
+    WHERE source = %(source)s AND source_partition = ANY (%(names)s)
     GROUP BY 1, 2
 """
 # What tells a month of an account in a currency: (billed, charges)
@@ -180,19 +209,14 @@ def refuse_same_bill(
     """
     names = {"source": source, "partition": partition, "first": window[0], "last": window[1]}
     _refuse_same_sums(connection, source, partition, window)
-    others = connection.execute(
-        "SELECT DISTINCT source_partition AS name FROM oco.ingestion_batches "
-        "WHERE source = %(source)s AND source_partition <> %(partition)s "
-        "AND status IN ('loaded', 'unchanged') AND replaced_by IS NULL "
-        "AND first_date <= %(last)s AND last_date >= %(first)s",
-        names,
-    ).fetchall()
+    connection.execute(_SAMPLED, names | {"sample": _SAMPLE})
+    others = connection.execute(_SIMILAR, names).fetchall()
     if not others:
         return
     # A nested loop over hashes of which statistics know nothing could take for ever.
     connection.execute("SET LOCAL enable_nestloop = off")
     found = connection.execute(
-        _SAME_CHARGES, names | {"others": [row["name"] for row in others], "sample": _SAMPLE}
+        _SAME_CHARGES, names | {"others": [row["name"] for row in others]}
     ).fetchall()
     connection.execute("SET LOCAL enable_nestloop = on")
     for row in found:
@@ -294,4 +318,5 @@ def close_replaced(
             [batch, source, name, batch],
         )
         closed += rows
+    forget_partitions(connection, source, replaces)
     return closed

@@ -4,8 +4,9 @@ Amounts are added as integers of a common scale where that cannot overflow, and 
 where it could: no digit is lost either way.
 """
 
+from collections.abc import Iterable
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -70,6 +71,15 @@ def add_totals(one: Totals, other: Totals) -> Totals:
         }
         for currency in sorted(one.keys() | other.keys())
     }
+
+
+def totals_from_rows(rows: Iterable[dict[str, Any]]) -> Totals:
+    """Sums as PostgreSQL answers them, a row for each billing_currency."""
+    totals: Totals = {}
+    for row in rows:
+        currency: str = row.pop("billing_currency")
+        totals[currency] = {name: Decimal(amount) for name, amount in row.items()}
+    return totals
 
 
 def totals_json(totals: Totals) -> dict[str, dict[str, str]]:

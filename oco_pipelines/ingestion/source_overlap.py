@@ -36,9 +36,9 @@ def refuse_other_sources(
     """
     rows = warehouse.query(
         "SELECT source, source_partition, min(date) AS first, max(date) AS last "
-        "FROM oco.cloud_costs WHERE valid_to IS NULL AND source <> %s AND provider = %s "
+        "FROM oco.cloud_cost_partition_days WHERE source <> %s AND provider = %s "
         "AND date >= %s AND date < %s "
-        "AND (billing_account_id = ANY(%s) OR sub_account_id = ANY(%s)) "
+        "AND (billing_account_id = ANY(%s) OR account_id = ANY(%s)) "
         "GROUP BY 1, 2 ORDER BY last DESC, 1, 2",
         [source, provider, start, end, list(accounts), list(accounts)],
     )

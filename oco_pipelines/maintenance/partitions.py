@@ -15,6 +15,7 @@ _FORGET_DAYS: Final = (
     "UPDATE oco.cloud_cost_days SET changed_by = gen_random_uuid(), changed_at = now() "
     "WHERE date < %s"
 )
+_FORGET_SUMS: Final = "DELETE FROM oco.cloud_cost_partition_days WHERE date < %s"
 _FORGET_TAGS: Final = "DELETE FROM oco.cloud_tag_sets WHERE last_month < %s"
 
 
@@ -66,5 +67,6 @@ def maintain_partitions(warehouse: Warehouse, today: date, retention_months: int
                 dropped += [row["name"] for row in rows]
                 if rows and table == "cloud_costs":
                     connection.execute(_FORGET_DAYS, [first_kept])
+                    connection.execute(_FORGET_SUMS, [first_kept])
                     connection.execute(_FORGET_TAGS, [first_kept])
     return Maintained(made, dropped)

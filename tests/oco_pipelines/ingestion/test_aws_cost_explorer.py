@@ -469,7 +469,8 @@ def test_days_that_came_from_an_export_are_not_asked_for(
 ) -> None:
     aws.charges = [charge(date(2026, 9, 1), "1")]
     load(warehouse, account_of(aws, since=SINCE))
-    warehouse.execute("UPDATE oco.cloud_costs SET source = 'aws_data_export'")
+    for table in ("cloud_costs", "cloud_cost_partition_days"):
+        warehouse.execute(f"UPDATE oco.{table} SET source = 'aws_data_export'")
     asked = len(aws.requests)
     with pytest.raises(ConflictError, match=r"\(aws_data_export\), so money would count twice"):
         load(warehouse, account_of(aws, since=SINCE))

@@ -1,0 +1,11 @@
+"""What each partition of cloud costs adds up to, and an index that finds a day of one."""
+
+from oco_warehouse.migrations.sql import run_sql
+
+revision = "0028_partition_days"
+down_revision = "0027_recovery_points"
+
+
+def upgrade() -> None:
+    """Run the SQL file beside this one."""
+    run_sql(__file__)
