@@ -9,7 +9,13 @@ from typing import Final
 import polars as pl
 
 from oco_pipelines.ingestion.csv_blocks import BLOCK_BYTES
-from oco_pipelines.ingestion.focus_columns import COLUMNS, PROVIDER_COLUMNS, REQUIRED, snake_case
+from oco_pipelines.ingestion.focus_columns import (
+    COLUMNS,
+    COSTS,
+    PROVIDER_COLUMNS,
+    REQUIRED,
+    snake_case,
+)
 from oco_pipelines.ingestion.focus_preview import RENAMED, SUBCATEGORY, as_1_0
 from oco_pipelines.ingestion.table_reader import BATCH_ROWS, read_table
 from oco_warehouse.errors import InvalidFileError
@@ -79,8 +85,14 @@ def match_columns(
     columns (`x_…`, `oci_…`) are left out.
 
     Raises:
-        InvalidFileError: for a missing, doubled or unknown column.
+        InvalidFileError: for a missing, doubled or unknown column, or when it is no FOCUS at all.
     """
+    if not any(_BY_LOWER.get(column.strip().lower()) in COSTS for column in header):
+        raise InvalidFileError(
+            f"{name}: no FOCUS export: it has none of the columns {', '.join(COSTS)}; what AWS, "
+            "Azure and Google Cloud export in forms of their own is loaded with `oco import aws`, "
+            "`azure` and `gcp`"
+        )
     chosen: dict[str, str] = {}
     ignored: list[str] = []
     unknown: list[str] = []

@@ -103,6 +103,12 @@ def test_the_preview_form_of_oracle_is_read_as_1_0() -> None:
     ]
 
 
+def test_a_report_in_a_vendors_own_form_is_sent_to_the_command_that_reads_it() -> None:
+    content = b"bill/PayerAccountId,lineItem/UnblendedCost\n1,2\n"
+    with pytest.raises(InvalidFileError, match=r"f: no FOCUS export: .* `oco import aws`"):
+        read_all("f", content)
+
+
 def test_an_unknown_column_can_be_left_out_by_name() -> None:
     content = csv_of([{}], (*HEADER, "Margin"))
     with pytest.raises(InvalidFileError, match="unknown column 'Margin'"):
