@@ -95,9 +95,9 @@ def refuse_days_first(charges: pl.DataFrame) -> None:
     Raises:
         InvalidInputError: because the same file's `05/09/2026` would be believed to be in May.
     """
-    alone = charges.filter(pl.col("period_end").is_null())
-    for text in alone["date"].drop_nulls().unique(maintain_order=True):
-        if is_day_first(text):
+    alone = charges.filter(pl.col("period_end").is_null() & pl.col("date").is_not_null())
+    for text, start in alone.select("date", "period_start").unique(maintain_order=True).iter_rows():
+        if is_day_first(text, start):
             raise InvalidInputError(
                 f"the date {text!r} has its day first, and no end of a billing period tells for "
                 "the others which is which: Azure writes MM/DD/YYYY, export the file again"

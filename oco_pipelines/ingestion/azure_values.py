@@ -114,10 +114,31 @@ def read_days(day: str | None, start: str | None, end: str | None, month: str | 
     )
 
 
-def is_day_first(text: str) -> bool:
-    """Whether a date with slashes can only be day/month/year."""
+def is_day_first(text: str, start: str | None = None) -> bool:
+    """Whether a date with slashes can only be day/month/year.
+
+    Args:
+        text: the date.
+        start: first day of the billing period that it should lie in, written in the same way. Of
+            two readings of both, one of which is in the period, that one is meant.
+    """
     match = _SLASHED.fullmatch(text.strip())
-    return match is not None and int(match[1]) > 12
+    if match is None:
+        return False
+    if int(match[1]) > 12:
+        return True
+    month_first, day_first = (
+        start is not None and _is_in_month_of(text, start, day_first=way) for way in (False, True)
+    )
+    return day_first and not month_first
+
+
+def _is_in_month_of(text: str, start: str, *, day_first: bool) -> bool:
+    day, first = (_date(date_, day_first=day_first) for date_ in (text, start))
+    if day is None or first is None or _SLASHED.fullmatch(start.strip()) is None:
+        return False
+    after = _next_month(first)
+    return first <= day and (after is None or day < after)
 
 
 def _is_day_first(texts: Iterable[str]) -> bool | None:

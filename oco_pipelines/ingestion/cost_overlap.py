@@ -77,6 +77,14 @@ _MONTHS: Final = """
     WHERE source = %(source)s AND source_partition = ANY (%(names)s)
     GROUP BY 1, 2
 """
+# When most of a partition was used: a tax or a fee of the month lasts longer than its neighbours.
+_WHEN: Final = """
+    SELECT percentile_disc(0.25) WITHIN GROUP (ORDER BY charge_period_start) AS begins,
+           percentile_disc(0.75) WITHIN GROUP (ORDER BY charge_period_end) AS ends
+    FROM oco.cloud_costs
+    WHERE source = %s AND source_partition = ANY (%s) AND valid_to IS NULL
+    GROUP BY source_partition
+"""
 # What tells a month of an account in a currency: (billed, charges)
 Months = dict[str, tuple[Decimal, int]]
 
@@ -195,7 +203,7 @@ def refuse_same_bill(
     A bill that is delivered again names invoices and tags that the delivery before had not, so that
     its charges are others. When half of those that cost something are believed already as charges
     of the same resource, SKU, period, amounts and quantity, it is the same bill. So it is when it
-    is of the same days and billing months and adds up to the same: a report and a FOCUS export of a
+    is of the same time and billing months and adds up to the same: a report and a FOCUS export of a
     month name everything differently.
 
     Args:
@@ -253,11 +261,20 @@ def _refuse_same_sums(
         found = months.setdefault(row["name"], {})
         found[row["month"]] = (row["billed"], row["charges"])
     for name in sorted(others):
-        if add_up_alike(months[partition], months.get(name, {})):
+        if add_up_alike(months[partition], months.get(name, {})) and _are_of_one_time(
+            connection, source, [partition, name]
+        ):
             raise ConflictError(
                 f"{partition}: {name!r} is of the same days and accounts and adds up to the same, "
                 f"so money would count twice: replace that with --replaces {name!r}"
             )
+
+
+def _are_of_one_time(connection: Connection, source: str, names: list[str]) -> bool:
+    """Whether two partitions are mostly of the same hours: days that follow may cost the same."""
+    rows = connection.execute(_WHEN, [source, names]).fetchall()
+    begins, ends = max(row["begins"] for row in rows), min(row["ends"] for row in rows)
+    return bool(begins < ends)
 
 
 def add_up_alike(one: Months, other: Months) -> bool:

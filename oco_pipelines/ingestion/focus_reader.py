@@ -9,15 +9,29 @@ from typing import Final
 import polars as pl
 
 from oco_pipelines.ingestion.csv_blocks import BLOCK_BYTES
-from oco_pipelines.ingestion.focus_columns import COLUMNS, PROVIDER_COLUMNS, REQUIRED, snake_case
+from oco_pipelines.ingestion.focus_columns import (
+    COLUMNS,
+    COSTS,
+    PROVIDER_COLUMNS,
+    REQUIRED,
+    snake_case,
+)
+from oco_pipelines.ingestion.focus_preview import RENAMED, SUBCATEGORY, as_1_0
 from oco_pipelines.ingestion.table_reader import BATCH_ROWS, read_table
 from oco_warehouse.errors import InvalidFileError
 
 ROW_NUMBER: Final = "row_number"
 # Columns that exporters add and that mean nothing for cost.
 _HARMLESS: Final = frozenset({"id"})
+# Custom columns: FOCUS' own prefix, and the one that Oracle has instead.
+_CUSTOM: Final = ("x_", "oci_")
 _BY_LOWER: Final = {
     spelling: name for name in COLUMNS for spelling in (name.lower(), snake_case(name))
+}
+_OF_PREVIEW: Final = {
+    spelling: name
+    for old, name in (*RENAMED.items(), (SUBCATEGORY, SUBCATEGORY))
+    for spelling in (old.lower(), snake_case(old))
 }
 
 
@@ -57,7 +71,7 @@ def read_focus(
     done = 0
     for frame in read_table(name, path, block_bytes=block_bytes, batch_rows=batch_rows):
         chosen, ignored = match_columns(name, frame.columns, ignore)
-        rows = frame.select(pl.col(there).alias(focus) for there, focus in chosen.items())
+        rows = as_1_0(frame.select(pl.col(there).alias(focus) for there, focus in chosen.items()))
         yield SourceTable(rows.with_row_index(ROW_NUMBER, offset=done + 1), ignored)
         done += frame.height
 
@@ -67,23 +81,30 @@ def match_columns(
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """({column of the file: FOCUS name}, columns that are left out).
 
-    Names match whatever their case, and in snake_case. Custom columns (`x_…`) are left out.
+    Names match whatever their case, and in snake_case; those of 1.0-preview are known, too. Custom
+    columns (`x_…`, `oci_…`) are left out.
 
     Raises:
-        InvalidFileError: for a missing, doubled or unknown column.
+        InvalidFileError: for a missing, doubled or unknown column, or when it is no FOCUS at all.
     """
+    if not any(_BY_LOWER.get(column.strip().lower()) in COSTS for column in header):
+        raise InvalidFileError(
+            f"{name}: no FOCUS export: it has none of the columns {', '.join(COSTS)}; what AWS, "
+            "Azure and Google Cloud export in forms of their own is loaded with `oco import aws`, "
+            "`azure` and `gcp`"
+        )
     chosen: dict[str, str] = {}
     ignored: list[str] = []
     unknown: list[str] = []
     accepted = {column.lower() for column in ignore} | _HARMLESS
     for column in header:
         key = column.strip().lower()
-        focus = _BY_LOWER.get(key)
+        focus = _BY_LOWER.get(key) or _OF_PREVIEW.get(key)
         if focus is not None and focus in chosen.values():
             raise InvalidFileError(f"{name}: column {focus} stands there twice")
         if focus is not None:
             chosen[column] = focus
-        elif key in accepted or key.startswith("x_"):
+        elif key in accepted or key.startswith(_CUSTOM):
             ignored.append(column)
         else:
             unknown.append(column)

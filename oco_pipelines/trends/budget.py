@@ -10,7 +10,12 @@ from oco_pipelines.trends.daily_cost import DAY
 from oco_warehouse.errors import InvalidInputError
 from oco_warehouse.money import AmountRange, plain
 
-DIMENSIONS: Final = ("provider", "service", "account", "region", "team", "charge_category")
+DIMENSIONS: Final = (
+    *("source", "provider", "service", "account", "region", "team"),
+    *("environment", "cost_center", "application", "charge_category"),
+)
+# Dimensions of a few known values.
+SOURCES: Final = ("cloud", "resilience")
 CHARGE_CATEGORIES: Final = ("Usage", "Purchase", "Tax", "Credit", "Adjustment")
 PERIODS: Final = {"month": 1, "quarter": 3, "year": 12}
 BASES: Final = ("effective", "billed")
@@ -105,8 +110,9 @@ def read_filter(
     dimensions = {
         name: _texts(fields[name], f"{at}.{name}") for name in DIMENSIONS if name in fields
     }
-    for number, value in enumerate(dimensions.get("charge_category", ())):
-        _one_of(value, f"{at}.charge_category[{number}]", CHARGE_CATEGORIES)
+    for name, known in (("source", SOURCES), ("charge_category", CHARGE_CATEGORIES)):
+        for number, value in enumerate(dimensions.get(name, ())):
+            _one_of(value, f"{at}.{name}[{number}]", known)
     tags = fields.get("tags", {})
     if not isinstance(tags, dict):
         raise InvalidInputError(f"{at}.tags: must be an object of values by tag key")

@@ -15,6 +15,7 @@ from psycopg.types.json import Jsonb
 from oco_pipelines.llm.alerts.store import raise_alert
 from oco_pipelines.trends.budget import (
     ACTUAL,
+    DIMENSIONS,
     FORECAST,
     Budget,
     Threshold,
@@ -42,11 +43,19 @@ _COSTS: Final = """
                CASE %(basis)s WHEN 'billed' THEN billed_cost_usd ELSE effective_cost_usd END AS usd
         FROM intermediate.int_cloud_cost_cells
         WHERE usage_date BETWEEN %(first)s AND %(last)s
+          AND (%(source)s::text[] IS NULL OR source = ANY (%(source)s))
           AND (%(provider)s::text[] IS NULL OR provider = ANY (%(provider)s))
           AND (%(service)s::text[] IS NULL OR service = ANY (%(service)s))
           AND (%(account)s::text[] IS NULL OR account_id = ANY (%(account)s))
           AND (%(region)s::text[] IS NULL OR region = ANY (%(region)s))
           AND (%(team)s::text[] IS NULL OR coalesce(team, 'untagged') = ANY (%(team)s))
+          AND (num_nulls(%(environment)s::text[], %(cost_center)s::text[],
+                         %(application)s::text[]) = 3
+               OR tags IN (
+                  SELECT tags FROM staging.stg_canonical_tags
+                  WHERE (%(environment)s::text[] IS NULL OR environment = ANY (%(environment)s))
+                    AND (%(cost_center)s::text[] IS NULL OR cost_center = ANY (%(cost_center)s))
+                    AND (%(application)s::text[] IS NULL OR application = ANY (%(application)s))))
           AND (%(charge_category)s::text[] IS NULL OR charge_category = ANY (%(charge_category)s))
           AND NOT EXISTS (
               SELECT 1 FROM jsonb_each(%(tags)s) AS wanted (key, accepted)
@@ -145,7 +154,7 @@ def read_costs(warehouse: Warehouse, budget: Budget, first: date, last: date) ->
     """What counts for a budget, by day from `first` to `last`, in USD of its cost basis."""
     parameters: dict[str, Any] = {
         name: list(budget.dimensions[name]) if name in budget.dimensions else None
-        for name in ("provider", "service", "account", "region", "team", "charge_category")
+        for name in DIMENSIONS
     }
     parameters |= {
         "tags": Jsonb({key: list(values) for key, values in budget.tags.items()}),

@@ -6,6 +6,8 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final
 
+from oco_warehouse.money import ZERO, exact_sum
+
 DAY: Final = timedelta(days=1)
 MICRO: Final = Decimal("0.000001")
 # A provider that delivered nothing for so long is not waited for.
@@ -30,8 +32,8 @@ class DailyCost:
 
     def add(self, row: CostRow) -> None:
         """Count a row in."""
-        self.metered[row.day] = self.metered.get(row.day, Decimal(0)) + row.metered_usd
-        self.charged[row.day] = self.charged.get(row.day, Decimal(0)) + row.charged_usd
+        for costs, usd in ((self.metered, row.metered_usd), (self.charged, row.charged_usd)):
+            costs[row.day] = exact_sum([costs.get(row.day, ZERO), usd])
 
 
 def filled(costs: Mapping[date, Decimal], last: date) -> list[tuple[date, Decimal]]:

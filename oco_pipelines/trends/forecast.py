@@ -1,9 +1,10 @@
 """What metered cost is expected to be, how far off such forecasts were, and an interval from that.
 
 Two methods are tried on the past: `seasonal` (the fit of `usual`: weekday × level and trend, the
-trend carried on for four weeks) and `naive` (the last week again and again). From one to twelve
-weeks ago both forecast, with what was known then, the days that are known now; the one with the
-smaller WAPE, the sum of absolute errors of days over the sum of their cost, makes the forecast.
+trend carried on for four weeks) and `naive` (the last week again and again, but for a strange day
+in it). From one to twelve weeks ago both forecast, with what was known then, the days that are
+known now; the one with the smaller WAPE, the sum of absolute errors of days over the sum of their
+cost, makes the forecast.
 
 The interval of a sum over n days is as wide as 80 % of the method's past sums over n days were off,
 relative to what was forecast. Where the past is too short for n days, the longest sum with four
@@ -16,8 +17,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
+from oco_pipelines.robust import median
+from oco_pipelines.trends.anomaly import DEVIATIONS, LEAST_SHARE
 from oco_pipelines.trends.daily_cost import DAY
 from oco_pipelines.trends.usual import TREND_DAYS, fit
 
@@ -128,11 +132,39 @@ def predict(method: str, history: Days, days: int) -> list[float]:
     """USD of each of the days after a history."""
     last = history[-1][0]
     if method == SEASONAL:
-        usual = fit(history)
+        usual = _usual(tuple(history))
         if usual is not None:
             return [usual.at(last + (number + 1) * DAY) for number in range(days)]
-    week = [cost for _, cost in history[-WEEK:]]
+    week = _ordinary_week(history)
     return [max(0.0, week[number % WEEK]) for number in range(days)]
+
+
+def _ordinary_week(history: Days) -> list[float]:
+    """The last week of a history, its strange days as they usually cost.
+
+    Strange is what an anomaly is, measured on the level of the week itself, so that a cost that has
+    moved for good is believed at once.
+    """
+    week = history[-WEEK:]
+    costs = [cost for _, cost in week]
+    usual = _usual(tuple(history[:-WEEK]))
+    if usual is None:
+        return costs
+    expected = [usual.at(day) for day, _ in week]
+    moved = [cost / usd for cost, usd in zip(costs, expected, strict=True) if usd > 0]
+    if len(moved) <= WEEK // 2:
+        return costs
+    level = max(0.0, median(moved))
+    ordinary = []
+    for (day, cost), usd in zip(week, expected, strict=True):
+        spread = usual.spread * usual.weights[day.weekday()]
+        room = level * max(DEVIATIONS * spread, LEAST_SHARE * usd)
+        ordinary.append(level * usd if abs(cost - level * usd) > room else cost)
+    return ordinary
+
+
+# What one trial has before its last week, the next one has as its whole history.
+_usual: Final = lru_cache(maxsize=2 * ORIGINS)(fit)
 
 
 def quantile(errors: Sequence[float]) -> float:

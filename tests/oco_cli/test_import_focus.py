@@ -80,7 +80,7 @@ def test_a_bad_file_of_a_folder_is_named_and_the_others_are_loaded(
     (bill.parent / "broken.csv").write_text("a,b\n1,2\n")
     done = oco("import", "focus", bill.parent)
     assert done.returncode == 1
-    assert "broken.csv: unknown column" in done.stderr
+    assert "broken.csv: no FOCUS export" in done.stderr
     assert "1 of 2 files were not loaded" in done.stderr
     assert state(warehouse)[0] > 100
 

@@ -13,7 +13,7 @@ fitted as (
         rule.rule_name,
         case
             when rule.rule_id is null then cells.team
-            when rule.target_tag is not null then cells.tags ->> rule.target_tag
+            when rule.target_tag is not null then trim(cells.tags ->> rule.target_tag)
             else rule.target_team
         end as direct_team,
         rule.method
@@ -28,7 +28,7 @@ fitted as (
             and (rules.services is null or cells.service = any(rules.services))
             and (rules.accounts is null or cells.account_id = any(rules.accounts))
             and (rules.charge_categories is null or cells.charge_category = any(rules.charge_categories))
-            and (rules.target_tag is null or coalesce(cells.tags ->> rules.target_tag, '') != '')
+            and (rules.target_tag is null or coalesce(trim(cells.tags ->> rules.target_tag), '') != '')
             and not exists (
                 select 1
                 from jsonb_each(rules.match_tags) as wanted (tag_key, tag_values)

@@ -2,10 +2,11 @@
 
 -- Grain: usage day × level × entity. Calls without a price are in neither side of a ratio; a ratio
 -- without a denominator is NULL.
-with calls as (
+with tagged_calls as (
     select
         (requested_at at time zone 'UTC')::date as usage_date,
-        coalesce(team_id, tags ->> 'team', 'untagged') as team,
+        team_id,
+        tags,
         coalesce(agent_id, 'unattributed') as agent,
         provider || '/' || model as model,
         count(*) as requests,
@@ -19,9 +20,28 @@ with calls as (
     from {{ ref('stg_api_requests') }}
     group by
         (requested_at at time zone 'UTC')::date,
-        coalesce(team_id, tags ->> 'team', 'untagged'),
+        team_id,
+        tags,
         coalesce(agent_id, 'unattributed'),
         provider || '/' || model
+),
+
+tag_sets as (
+    select distinct tags from tagged_calls
+    where jsonb_typeof(tags) = 'object'
+),
+
+canonical as (
+    {{ canonical_tags('tag_sets') }}
+),
+
+-- A call's team is found as int_llm_focus finds it, or a team's calls and its cost would not meet.
+calls as (
+    select
+        tagged_calls.*,
+        coalesce(tagged_calls.team_id, canonical.team, 'untagged') as team
+    from tagged_calls
+    left join canonical on tagged_calls.tags = canonical.tags
 ),
 
 usage_by_level as (

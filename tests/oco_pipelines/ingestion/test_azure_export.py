@@ -384,13 +384,21 @@ def test_days_first_without_a_billing_period_refuse_the_file() -> None:
         to_focus(rows, known(rows), "actual")
 
 
-def test_days_first_with_the_start_of_a_billing_period_alone_refuse_the_file() -> None:
+@pytest.mark.parametrize("later", ["05/09/2026", "13/09/2026"])
+def test_days_first_with_the_start_of_a_billing_period_alone_refuse_the_file(later: str) -> None:
     rows = frame(
-        {"Date": "05/09/2026", "BillingPeriodStartDate": "01/09/2026"},
-        {"Date": "13/09/2026", "BillingPeriodStartDate": "01/09/2026"},
+        {"Date": "01/09/2026", "BillingPeriodStartDate": "01/09/2026"},
+        {"Date": later, "BillingPeriodStartDate": "01/09/2026"},
     ).drop("BillingPeriodEndDate")
-    with pytest.raises(InvalidInputError, match=r"'13/09/2026' has its day first"):
+    with pytest.raises(InvalidInputError, match=f"'{later}' has its day first"):
         to_focus(rows, known(rows), "actual")
+
+
+def test_a_charge_of_another_month_than_its_period_is_read_month_first() -> None:
+    rows = frame({"Date": "08/05/2026", "BillingPeriodStartDate": "09/01/2026"})
+    rows = rows.drop("BillingPeriodEndDate")
+    (row,) = to_focus(rows, known(rows), "actual").to_dicts()
+    assert (row["ChargePeriodStart"], row["BillingPeriodStart"]) == ("2026-08-05", "2026-09-01")
 
 
 def test_a_point_that_may_be_of_thousands_beside_decimal_commas_refuses_the_file() -> None:

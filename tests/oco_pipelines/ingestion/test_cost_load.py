@@ -182,7 +182,7 @@ def test_a_file_of_which_nothing_can_be_loaded_changes_nothing_and_is_remembered
     load_focus_file(warehouse, "a.csv", make_csv(make_charge()))
     with pytest.raises(InvalidInputError, match="every row was rejected"):
         load_focus_file(warehouse, "a.csv", make_csv(make_charge(BilledCost="x")))
-    with pytest.raises(InvalidFileError, match="unknown column"):
+    with pytest.raises(InvalidFileError, match="no FOCUS export"):
         load_focus_file(warehouse, "a.csv", make_file(b"a,b\n1,2\n"))
     assert billed(warehouse) == Decimal("1.5")
     failed = warehouse.query("SELECT error FROM oco.ingestion_batches WHERE status = 'failed'")

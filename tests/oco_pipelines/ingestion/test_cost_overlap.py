@@ -129,6 +129,29 @@ def test_the_same_cost_in_another_account_is_another_bill(
 
 
 @pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("2026-09-01T00", "2026-09-02T00"), ("2026-09-02T00", "2026-09-03T00")),
+        (("2026-09-01T00", "2026-09-01T06"), ("2026-09-01T06", "2026-09-01T12")),
+    ],
+)
+def test_days_or_hours_that_cost_the_same_are_no_other_form_of_one_bill(
+    warehouse: Warehouse,
+    make_charge: Callable[..., dict[str, str | None]],
+    make_csv: Make,
+    one: tuple[str, str],
+    other: tuple[str, str],
+) -> None:
+    support = {"ServiceName": "Support", "ChargePeriodEnd": "2026-10-01T00:00:00Z"}
+    for start, end in (one, other):
+        period = {"ChargePeriodStart": f"{start}:00:00Z", "ChargePeriodEnd": f"{end}:00:00Z"}
+        machines = [make_charge(ResourceId=f"i-{n}", **period) for n in range(12)]
+        bill = make_csv(*machines, make_charge(**period | support))
+        load_focus_file(warehouse, start, bill)
+    assert charges(warehouse) == 26
+
+
+@pytest.mark.parametrize(
     ("other", "alike"),
     [
         ({"m": (Decimal("100.009"), 12)}, True),

@@ -73,6 +73,42 @@ def test_stray_ids_and_custom_columns_are_left_out_and_told() -> None:
     assert "Id" not in table.rows.columns
 
 
+PREVIEW = (
+    *(name for name in REQUIRED if name != "InvoiceIssuerName"),
+    *("InvoiceIssuer", "Provider", "Publisher", "Region", "UsageQuantity", "UsageUnit"),
+    *("ChargeSubcategory", "PricingCategory", "oci_ReferenceNumber", "oci_AttributedCost"),
+)
+
+
+def test_the_preview_form_of_oracle_is_read_as_1_0() -> None:
+    written = {"InvoiceIssuer": "Oracle", "Provider": "Oracle", "Region": "us-ashburn-1"}
+    used = {"ChargeSubcategory": "Used Commitment", "PricingCategory": "Commitment-Based"}
+    given = {"ChargeSubcategory": "Credit", "ChargeCategory": "Adjustment"}
+    rows = [
+        written | used,
+        written | given | {"PricingCategory": "On-Demand"},
+        written | {"ChargeSubcategory": "Refund", "ChargeCategory": "Adjustment"},
+    ]
+    table = read_all("f", csv_of(rows, PREVIEW))
+    assert table.ignored == ("oci_ReferenceNumber", "oci_AttributedCost")
+    told = table.rows.select(
+        *("InvoiceIssuerName", "ProviderName", "RegionId", "ConsumedQuantity", "ChargeCategory"),
+        *("ChargeClass", "CommitmentDiscountStatus", "PricingCategory"),
+    )
+    oracle = ("Oracle", "Oracle", "us-ashburn-1", "x")
+    assert told.rows() == [
+        (*oracle, "x", None, "Used", "Committed"),
+        (*oracle, "Credit", None, None, "Standard"),
+        (*oracle, "Adjustment", "Correction", None, "x"),
+    ]
+
+
+def test_a_report_in_a_vendors_own_form_is_sent_to_the_command_that_reads_it() -> None:
+    content = b"bill/PayerAccountId,lineItem/UnblendedCost\n1,2\n"
+    with pytest.raises(InvalidFileError, match=r"f: no FOCUS export: .* `oco import aws`"):
+        read_all("f", content)
+
+
 def test_an_unknown_column_can_be_left_out_by_name() -> None:
     content = csv_of([{}], (*HEADER, "Margin"))
     with pytest.raises(InvalidFileError, match="unknown column 'Margin'"):

@@ -190,19 +190,23 @@ def test_unit_costs_and_dimensions_of_a_day(
     charge("2", date=date(2026, 10, 31))
     warehouse.execute("INSERT INTO oco.organizations (id, name) VALUES ('o', 'O')")
     warehouse.execute("INSERT INTO oco.teams VALUES ('ads', 'Advertising', 'o')")
-    for name, team, cost, status in (("a", "search", "2", 200), ("b", "ads", None, 200)):
+    for name, team, tags, cost in (
+        ("a", "search", "{}", "2"),
+        ("b", "ads", "{}", None),
+        ("c", None, '{"owner-team": " data "}', "3"),
+    ):
         warehouse.execute(
             "INSERT INTO oco.api_requests (id, provider, model, team_id, agent_id, input_tokens, "
             "output_tokens, total_tokens, cost_usd, input_cost_usd, output_cost_usd, cost_status, "
-            "status_code, \"timestamp\") VALUES (%(id)s, 'openai', 'm', %(team)s, 'bot', 400, "
-            "100, 500, %(cost)s, %(cost)s, %(cost)s::numeric * 0, %(known)s, %(status)s, "
+            "status_code, tags, \"timestamp\") VALUES (%(id)s, 'openai', 'm', %(team)s, 'bot', "
+            "400, 100, 500, %(cost)s, %(cost)s, %(cost)s::numeric * 0, %(known)s, 200, %(tags)s, "
             "'2026-10-05 10:30Z')",
             {
                 "id": name,
                 "team": team,
                 "cost": cost,
                 "known": "exact" if cost else "unpriced",
-                "status": status,
+                "tags": tags,
             },
         )
     build(
@@ -214,11 +218,12 @@ def test_unit_costs_and_dimensions_of_a_day(
         "FROM marts.fct_unit_economics_daily WHERE usage_date = '2026-10-05'"
     )
     assert {row.pop("who"): tuple(row.values()) for row in rows} == {
-        "all all": (2000, 4000, 10000),
+        "all all": (2500, 5000, 6500),  # 5 of calls and 8 of a cloud, over two calls
         "team search": (2000, 4000, 10000),
         "team ads": (None, None, None),
-        "agent bot": (2000, 4000, None),
-        "model openai/m": (2000, 4000, None),
+        "team data": (3000, 6000, 3000),  # by the tag, as in every other mart
+        "agent bot": (2500, 5000, None),
+        "model openai/m": (2500, 5000, None),
     }
     (days,) = warehouse.query(
         "SELECT count(*) AS n, max(days_in_month) AS longest, "
@@ -232,6 +237,7 @@ def test_unit_costs_and_dimensions_of_a_day(
     teams = warehouse.query("SELECT team, name, is_registered FROM marts.dim_team ORDER BY 1")
     assert [tuple(row.values()) for row in teams] == [
         ("ads", "Advertising", True),
+        ("data", "data", False),
         ("search", "search", False),
     ]
 

@@ -55,9 +55,10 @@ def test_a_file_is_read_without_a_float_in_between(tmp_path: Path) -> None:
     ("change", "said"),
     [
         (("name: Production", "nme: Production"), "budgets[0].nme: is unknown; use name"),
-        (("provider: aws", "providr: aws"), "budgets[0].filter.providr: is unknown; use provider"),
+        (("provider: aws", "providr: aws"), "budgets[0].filter.providr: is unknown; use source"),
         (("provider: aws", "provider: [aws, 7]"), "budgets[0].filter.provider[1]: must be a text"),
         (("provider: aws", "provider: []"), "budgets[0].filter.provider: is empty"),
+        (("provider: aws", "source: llm"), "budgets[0].filter.source[0]: must be one of cloud"),
         (
             ("provider: aws", "charge_category: Use"),
             "budgets[0].filter.charge_category[0]: must",

@@ -59,14 +59,17 @@ def october(warehouse: Warehouse) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("wanted", "spent"),
     [
-        ({}, 20 * 215),
-        ({"provider": ["aws"]}, 20 * 175),
-        ({"provider": ["aws", "gcp"], "service": ["EC2"]}, 20 * 190),
+        ({}, 20 * 218),
+        ({"provider": ["aws"]}, 20 * 178),
+        ({"provider": ["aws", "gcp"], "service": ["EC2"]}, 20 * 193),
         ({"account": ["222"]}, 20 * 25),
         ({"region": ["none"]}, 20 * 40),
         ({"team": ["untagged"]}, 20 * 40),
         ({"tags": {"env": ["prod", "live"]}}, 20 * 50),
         ({"tags": {"env": ["prod"], "team": ["ml"]}}, 0),
+        ({"environment": ["prod"], "team": ["search"]}, 20 * 50),  # the canonical tags
+        ({"cost_center": ["prod"]}, 0),
+        ({"source": ["resilience"]}, 20 * 3),
         ({"charge_category": ["Purchase"]}, 0),
         ({"provider": ["oci"]}, 0),
     ],
@@ -83,6 +86,7 @@ def test_only_charges_that_the_whole_filter_holds_for_count(
             *every_day(FIRST, 81, "50", tags='{"env": "prod", "team": "search"}'),
             *every_day(FIRST, 81, "25", account="222", service="S3"),
             *every_day(FIRST, 81, "40", provider="gcp", region=None, tags="{}"),  # type: ignore[arg-type]
+            *every_day(FIRST, 81, "3", tags='{"velero.io/backup": "nightly", "team": "ops"}'),
         ]
     )
     budget(warehouse, filter=wanted)
@@ -194,7 +198,7 @@ def test_a_row_that_nobody_can_read_stops_no_other(
     done = judge(warehouse)
     assert done.budgets == 1
     (said,) = done.unreadable
-    assert said.startswith("cloud budget Broken.filter.owner: is unknown; use provider, service")
+    assert said.startswith("cloud budget Broken.filter.owner: is unknown; use source, provider")
 
 
 def test_an_alert_reaches_the_channel_of_its_budget_and_is_in_the_audit_log(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oco_pipelines.trends.daily_cost import CostRow, DailyCost
-from oco_pipelines.trends.forecast import Backtest, Trial, model, quantile
+from oco_pipelines.trends.forecast import Backtest, Trial, model, predict, quantile
 from oco_pipelines.trends.forecast_rows import ForecastRow, forecast_rows
 from oco_pipelines.trends.forecast_store import differing_forecasts, write_forecast
 from oco_pipelines.trends.monthly_charges import MonthlyCharges, charges_ahead, monthly_charges
@@ -76,6 +76,17 @@ def test_where_the_last_week_is_the_better_forecast_it_is_taken_and_said() -> No
     rows = forecast_rows(days_of(costs), AS_OF)
     assert only(rows, "next_90_days").method == "naive"
     assert only(rows, "next_90_days").expected_usd == 90 * 300
+
+
+@pytest.mark.parametrize("strange", [2000.0, 4.0])
+def test_a_strange_day_of_the_last_week_is_not_forecast_again(strange: float) -> None:
+    history = [(FIRST + timedelta(days=n), strange if n == 78 else 300.0) for n in range(81)]
+    assert predict("naive", history, 8) == [300.0] * 8
+
+
+def test_a_week_that_costs_more_than_before_as_a_whole_is_no_strange_one() -> None:
+    history = [(FIRST + timedelta(days=n), 100.0 if n < 74 else 250.0) for n in range(81)]
+    assert predict("naive", history, 8) == [250.0] * 8
 
 
 @pytest.mark.parametrize(("days", "has_forecast"), [(55, False), (56, True)])
