@@ -50,7 +50,11 @@ laid AS (
            pricing_category, by_hour, by_amount, committed, 24, end_day
     FROM charges
     CROSS JOIN LATERAL (
-        SELECT greatest(1, extract(epoch FROM ends - starts) / 86400)::numeric AS parts
+        -- As many as the series below has: a charge may begin at any hour.
+        SELECT (
+            ((ends AT TIME ZONE 'UTC') - interval '1 second')::date
+            - (starts AT TIME ZONE 'UTC')::date + 1
+        )::numeric AS parts
     ) AS length
     CROSS JOIN LATERAL generate_series(
         date_trunc('day', starts AT TIME ZONE 'UTC'),
