@@ -77,6 +77,22 @@ def test_an_exemption_outlives_the_violation_and_ends_by_itself(house: Warehouse
     assert back["exempt_until"] > datetime.now(UTC)
 
 
+def test_an_exemption_that_a_person_ended_does_not_come_back(house: Warehouse) -> None:
+    for until, reason in ((datetime.now(UTC) + timedelta(days=90), "migration"), (None, None)):
+        evaluate_policies(house)
+        house.execute(
+            "UPDATE oco.policy_violations SET exempt_until = %s, exempt_reason = %s "
+            "WHERE resolved_at IS NULL",
+            [until, reason],
+        )
+        mend(house)
+        evaluate_policies(house)
+        break_again(house)
+    evaluate_policies(house)
+    (violation,) = planted.open_violations(house)
+    assert violation["exempt_until"] is None
+
+
 def test_two_evaluations_at_once_leave_one_row(house: Warehouse) -> None:
     for number in range(50):
         planted.resource(house, f"i-more-{number}", attributes=STOPPED)
