@@ -113,6 +113,47 @@ JOIN oco.resources AS snapshot
     AND snapshot.resource_type = 'aws.ebs-snapshot'
     AND regexp_replace(snapshot.resource_id, '^.*/', '') = parts.snapshot;
 
+-- Snapshots are incremental: the oldest is billed for blocks that newer ones of the same source share.
+-- While a newer one is kept, deleting an older one moves that money and saves nothing that is known.
+CREATE TEMPORARY TABLE shared_blocks ON COMMIT DROP AS
+WITH snapshots AS (
+    SELECT snapshot.provider, snapshot.account_id, snapshot.resource_id, snapshot.resource_type,
+           snapshot.facts ->> 'source_id' AS source_id,
+           CASE WHEN snapshot.facts ->> 'created_at' ~ '^\d{4}-\d\d-\d\d'
+               THEN (snapshot.facts ->> 'created_at')::timestamptz END AS created_at,
+           count(image.resource_id) > 0 AS of_image,
+           count(image.resource_id) > 0 AND bool_and(coalesce(image.facts ->> 'in_use' = 'false', false))
+               AS of_unused_image
+    FROM oco.resources AS snapshot
+    LEFT JOIN image_parts AS part USING (provider, account_id, resource_id)
+    LEFT JOIN oco.resources AS image
+        ON image.provider = part.provider AND image.account_id = part.account_id
+        AND image.resource_id = part.image_id
+    WHERE snapshot.deleted_at IS NULL AND snapshot.facts ->> 'source_id' IS NOT NULL
+      AND snapshot.resource_type = ANY (%(snapshots)s)
+      AND (snapshot.resource_type <> 'azure.snapshot'
+           OR snapshot.attributes -> 'properties' ->> 'incremental' = 'true')
+    GROUP BY snapshot.provider, snapshot.account_id, snapshot.resource_id
+),
+kin AS (
+    SELECT provider, account_id, resource_id, created_at,
+           max(created_at) OVER same_source AS newest,
+           max(created_at) FILTER (WHERE of_image) OVER same_source AS newest_of_image,
+           max(created_at) FILTER (WHERE NOT of_unused_image) OVER same_source AS newest_kept
+    FROM snapshots
+    WINDOW same_source AS (PARTITION BY provider, account_id, resource_type, source_id)
+)
+SELECT provider, account_id, resource_id,
+       -- Of a snapshot by itself, and of one that goes with its image.
+       newest > %(snapshots_kept_since)s OR newest_of_image > created_at AS alone,
+       newest > %(images_kept_since)s OR newest_kept > created_at AS with_image
+FROM kin
+WHERE newest > created_at;
+
+CREATE INDEX ON shared_blocks (provider, account_id, resource_id);
+
+ANALYZE shared_blocks;
+
 CREATE TEMPORARY TABLE judged ON COMMIT DROP AS
 SELECT provider, account_id, resource_id,
        row_number() OVER (ORDER BY provider, account_id, resource_id) AS number

@@ -23,7 +23,13 @@ RESOURCES: Final = """
                (SELECT string_agg(part.resource_id, {between} ORDER BY part.resource_id)
                 FROM image_parts AS part
                 WHERE part.provider = resource.provider AND part.account_id = resource.account_id
-                  AND part.image_id = resource.resource_id)
+                  AND part.image_id = resource.resource_id
+                  AND NOT EXISTS (
+                      SELECT FROM shared_blocks AS shared
+                      WHERE shared.provider = part.provider
+                        AND shared.account_id = part.account_id
+                        AND shared.resource_id = part.resource_id AND shared.with_image
+                  ))
            ) AS part_ids,
            facts ->> 'size_gib' AS size_gib, facts ->> 'vcpu' AS vcpu,
            facts ->> 'memory_gib' AS memory_gib,
@@ -33,6 +39,9 @@ RESOURCES: Final = """
                WHERE part.provider = resource.provider AND part.account_id = resource.account_id
                  AND part.resource_id = resource.resource_id
            ) THEN true ELSE (facts ->> 'in_use')::boolean END AS in_use,
+           (SELECT alone FROM shared_blocks AS shared
+            WHERE shared.provider = resource.provider AND shared.account_id = resource.account_id
+              AND shared.resource_id = resource.resource_id) AS blocks_shared,
            facts ->> 'family' AS family, facts ->> 'engine' AS engine,
            (facts ->> 'interruptible')::boolean AS interruptible,
            facts ->> 'autoscaling_group' AS autoscaling_group,
