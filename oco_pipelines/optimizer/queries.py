@@ -130,6 +130,21 @@ SPOT_PRICES: Final = """
     WHERE spot_rate IS NOT NULL
 """
 HISTORY: Final = """
+    -- Where the bill has only days, what did not run all day: whether that is in the hours that a
+    -- commitment covers nobody can tell.
+    WITH partly AS MATERIALIZED (
+        SELECT cost.provider, cost.account_id, cost.resource_id, cost.date
+        FROM oco.cloud_costs AS cost
+        JOIN bill_ends USING (provider)
+        WHERE cost.valid_to IS NULL AND cost.charge_category = 'Usage' AND cost.charge_class IS NULL
+          AND cost.resource_id IS NOT NULL AND cost.service_category = ANY ({categories})
+          AND lower(coalesce(cost.usage_unit, cost.pricing_unit)) ~ '^(1 )?(hours?|hrs?|h)$'
+          AND cost.charge_period_end > cost.charge_period_start + interval '1 hour'
+          AND cost.date >= {first}::date AND cost.date >= bill_ends.end_day - {days}::integer
+          AND cost.date < bill_ends.end_day
+        GROUP BY 1, 2, 3, 4
+        HAVING sum(cost.usage_quantity) < 23.5
+    )
     SELECT cost.provider, cost.billing_account_id, cost.service,
            coalesce(cost.region, 'global') AS region,
            CASE WHEN cost.charge_period_end <= cost.charge_period_start + interval '1 hour'
@@ -150,6 +165,12 @@ HISTORY: Final = """
       AND cost.charge_period_end <= cost.charge_period_start + interval '25 hours'
       AND cost.date >= {first}::date AND cost.date >= bill_ends.end_day - {days}::integer
       AND cost.date < bill_ends.end_day
+      AND NOT EXISTS (
+          SELECT FROM partly
+          WHERE partly.provider = cost.provider AND partly.account_id = cost.account_id
+            AND partly.resource_id = cost.resource_id AND partly.date = cost.date
+            AND cost.charge_period_end > cost.charge_period_start + interval '1 hour'
+      )
     GROUP BY 1, 2, 3, 4, 5
 """
 DISCOUNTS: Final = """

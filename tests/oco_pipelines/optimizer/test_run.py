@@ -151,6 +151,16 @@ def test_use_that_never_stops_is_committed_to_where_it_is_busy_past_break_even(
     assert row["evidence"]["history_days"] == 90
 
 
+@pytest.mark.parametrize(("hours", "saved"), [(24, "194.40"), (12, None)])
+def test_days_are_committed_on_only_where_they_are_whole(
+    cloud: Cloud, hours: int, saved: str | None
+) -> None:
+    """$1 an hour for 12 hours a day is no $0.50 always: that would idle half the time."""
+    cloud.cost("i-1", str(hours), unit="Hrs", quantity=hours, days=95)
+    cloud.run()
+    assert cloud.said().get(("commitment", "commitment/EC2/us-east-1")) == saved
+
+
 def test_less_than_ninety_days_are_not_committed_on(cloud: Cloud) -> None:
     cloud.cost("i-steady", "1", unit="Hrs", hours=1, days=89)
     cloud.run()
