@@ -77,6 +77,7 @@ def open_evidence(
                 as_of - timedelta(days=60 + thresholds.cost_days + _LONGEST_CHARGE_DAYS)
             ).date(),
             "kinds": list(JUDGED),
+            "volumes": list(kinds.VOLUMES),
             "snapshots": list(kinds.SNAPSHOTS),
             "snapshots_kept_since": as_of - _kept(thresholds.old_snapshot),
             "images_kept_since": as_of - _kept(thresholds.obsolete_image),

@@ -154,6 +154,19 @@ CREATE INDEX ON shared_blocks (provider, account_id, resource_id);
 
 ANALYZE shared_blocks;
 
+-- Disks that several machines may use: one of them may be stopped, and another one not.
+CREATE TEMPORARY TABLE shared_disks ON COMMIT DROP AS
+SELECT provider, account_id, resource_id
+FROM oco.resources
+WHERE deleted_at IS NULL AND resource_type = ANY (%(volumes)s)
+  AND (attributes ->> 'MultiAttachEnabled' = 'true'
+       OR attributes @@ '$.properties.maxShares > 1'
+       OR attributes @@ '$.users.size() > 1');
+
+CREATE INDEX ON shared_disks (provider, account_id, resource_id);
+
+ANALYZE shared_disks;
+
 CREATE TEMPORARY TABLE judged ON COMMIT DROP AS
 SELECT provider, account_id, resource_id,
        row_number() OVER (ORDER BY provider, account_id, resource_id) AS number

@@ -19,7 +19,12 @@ RESOURCES: Final = """
                 FROM jsonb_array_elements_text(
                     CASE WHEN jsonb_typeof(facts -> 'volume_ids') = 'array'
                         THEN facts -> 'volume_ids' ELSE '[]'::jsonb END
-                ) AS part),
+                ) AS part
+                WHERE NOT EXISTS (
+                    SELECT FROM shared_disks AS shared
+                    WHERE shared.provider = resource.provider
+                      AND shared.account_id = resource.account_id AND shared.resource_id = part
+                )),
                (SELECT string_agg(part.resource_id, {between} ORDER BY part.resource_id)
                 FROM image_parts AS part
                 WHERE part.provider = resource.provider AND part.account_id = resource.account_id

@@ -248,6 +248,25 @@ def test_members_of_a_group_that_could_be_spot_are_not_committed_to(cloud: Cloud
     assert said["commitment", "commitment/EC2/us-east-1"] == "194.40"
 
 
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"MultiAttachEnabled": True},
+        {"properties": {"maxShares": 2}},
+        {"users": ["instances/a", "instances/b"]},
+    ],
+)
+def test_a_disk_that_another_machine_may_use_does_not_go_with_a_stopped_one(
+    cloud: Cloud, attributes: dict[str, object]
+) -> None:
+    facts = {"stopped_since": ago(10).isoformat(), "volume_ids": ["vol-shared", "vol-own"]}
+    cloud.resource("aws.ec2", "i-stopped", state="stopped", facts=facts)
+    for name, document in (("vol-shared", attributes), ("vol-own", {"users": ["i-stopped"]})):
+        cloud.resource("aws.ebs", name, facts={"attached": True}, attributes=document)
+        cloud.cost(name, "0.5", category="Storage")
+    assert found(cloud) == {("stopped_instance", "i-stopped"): "15.00"}
+
+
 def snapshot(cloud: Cloud, name: str, source: str, days: int, usd: str) -> str:
     facts = {"created_at": ago(days).isoformat(), "source_id": source, "source_exists": False}
     cloud.resource("aws.ebs-snapshot", f"snapshot/{name}", facts=facts)
