@@ -17,6 +17,8 @@ from oco_warehouse.errors import ConflictError, InvalidInputError
 
 MISSED_BEFORE_EXPIRY: Final = timedelta(days=3)
 FOUND_BEFORE_RETURN: Final = timedelta(days=1)
+# What a person accepted waits so long for the bill to show it.
+MISSED_BEFORE_GIVEN_UP: Final = timedelta(days=30)
 MISSED: Final = "not found any more"
 GONE: Final = "the resource is gone"
 MOST_REASON: Final = 1000
@@ -115,6 +117,8 @@ def measured(life: Life, now: datetime, *, saved: bool) -> Life:
         return replace(life, status=Status.REALISED, realised_at=now, reason=None)
     if not saved and life.status is Status.REALISED:
         return _regressed(life)
+    if not saved and life.status is Status.ACCEPTED and _is_given_up(life, now):
+        return replace(life, status=Status.EXPIRED, reason=MISSED, resolved_at=now)
     return life
 
 
@@ -192,6 +196,11 @@ def reopen(life: Life) -> Life:
 
 def _is_over(life: Life, now: datetime) -> bool:
     return life.dismissed_until is not None and life.dismissed_until <= now
+
+
+def _is_given_up(life: Life, now: datetime) -> bool:
+    """Whether nothing is there to be saved any more."""
+    return life.missed_since is not None and now - life.missed_since >= MISSED_BEFORE_GIVEN_UP
 
 
 def _since_realised(life: Life) -> bool:

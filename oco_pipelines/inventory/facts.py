@@ -10,8 +10,11 @@ from typing import Any, Final
 
 FACTS: Final[Mapping[str, type | tuple[type, ...]]] = {
     "created_at": str,
+    # Of a machine whose cloud does not say: since a listing first saw it so.
     "stopped_since": str,
     "attached": bool,
+    # Since a listing first saw it so: no cloud tells that.
+    "unattached_since": str,
     "attached_to": str,
     "volume_ids": list,
     "size_gib": (int, float),

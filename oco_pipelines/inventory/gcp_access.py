@@ -27,6 +27,7 @@ REQUESTS_A_SECOND: Final = 1.5
 PAGE_SIZE: Final = 1_000
 _MOST_PAGES: Final = 10_000
 _SECONDS: Final = 60.0
+_NO_SUCH_METRIC: Final = 404
 _SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform",)
 _MONITORING: Final = "https://monitoring.googleapis.com"
 ASSET_PERMISSION: Final = "cloudasset.assets.listResource"
@@ -120,7 +121,10 @@ class Gcp:
     def series(
         self, project: str, request: Mapping[str, str | list[str]]
     ) -> Iterator[dict[str, Any]]:
-        """Every time series that answers a question to Cloud Monitoring."""
+        """Every time series that answers a question to Cloud Monitoring.
+
+        None of a metric that a project never had, as an agent's where there is no agent.
+        """
         url = f"{self._endpoint or _MONITORING}/v3/projects/{project}/timeSeries"
         where = f"account {self._name}: metrics of project {project}"
         token = ""
@@ -130,6 +134,8 @@ class Gcp:
                 asked["pageToken"] = token
             with self._asking(where, METRIC_PERMISSION):
                 answer = self._session.get(url, params=asked, timeout=_SECONDS)
+                if answer.status_code == _NO_SUCH_METRIC:
+                    return
                 if answer.status_code != 200:
                     raise _mapped(where, METRIC_PERMISSION, answer.status_code)
                 page = answer.json()

@@ -23,6 +23,25 @@ _STAGE: Final = """
         tags, attributes, facts
     FROM oco.resources WITH NO DATA
 """
+# What a cloud does not date began when a listing first saw it. The fact is there only while it
+# lasts, so that the one of the listing before is the beginning.
+_SINCE: Final = """
+    UPDATE found_resources AS found SET facts = facts || jsonb_build_object(
+        %(fact)s::text,
+        coalesce(
+            (SELECT known.facts ->> %(fact)s FROM oco.resources AS known
+             WHERE known.provider = found.provider AND known.account_id = found.account_id
+               AND known.resource_id = found.resource_id AND known.deleted_at IS NULL),
+            to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"')
+        )
+    )
+    WHERE NOT facts ? %(fact)s AND CASE WHEN %(fact)s = 'unattached_since'
+        THEN facts ->> 'attached' = 'false'
+        ELSE resource_type = ANY (%(machines)s) AND lower(state) = ANY (%(stopped)s) END
+"""
+_MACHINES: Final = ["aws.ec2", "azure.vm", "gcp.instance"]
+# Azure's "VM stopped" is still paid for as a machine.
+_STOPPED: Final = ["stopped", "terminated", "suspended", "vm deallocated"]
 _MERGE: Final = """
     INSERT INTO oco.resources (provider, account_id, resource_id, resource_type, resource_name,
         region, state, size, tags, attributes, facts)
@@ -169,4 +188,6 @@ def _stage(connection: Connection, found: Sequence[FoundResource]) -> None:
         ),
     )
     connection.execute("ANALYZE found_resources")
+    for fact in ("stopped_since", "unattached_since"):
+        connection.execute(_SINCE, {"fact": fact, "machines": _MACHINES, "stopped": _STOPPED})
     connection.execute(_MERGE)

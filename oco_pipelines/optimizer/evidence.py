@@ -23,7 +23,7 @@ from oco_pipelines.optimizer.copied import PARTS_BETWEEN, parsed
 from oco_pipelines.optimizer.frames import KEY, Frames
 from oco_pipelines.optimizer.groups import Groups, Spend
 from oco_pipelines.optimizer.overlaps import Netted
-from oco_pipelines.optimizer.thresholds import Thresholds
+from oco_pipelines.optimizer.thresholds import Kept, Thresholds
 from oco_warehouse.database import Connection, Warehouse, copy_rows
 
 BATCH: Final = 4000
@@ -77,6 +77,10 @@ def open_evidence(
                 as_of - timedelta(days=60 + thresholds.cost_days + _LONGEST_CHARGE_DAYS)
             ).date(),
             "kinds": list(JUDGED),
+            "volumes": list(kinds.VOLUMES),
+            "snapshots": list(kinds.SNAPSHOTS),
+            "snapshots_kept_since": as_of - _kept(thresholds.old_snapshot),
+            "images_kept_since": as_of - _kept(thresholds.obsolete_image),
             "sized": [*kinds.INSTANCES, *kinds.DATABASES],
         }
         for statement in _statements():
@@ -234,6 +238,11 @@ class Evidence:
             for block in copy:
                 buffer.write(block)
         return parsed(buffer.getvalue(), schema)
+
+
+def _kept(limits: Kept) -> timedelta:
+    """How old what is kept may get before a rule says that it should not be."""
+    return timedelta(days=limits.retention_days + limits.days_beyond)
 
 
 def _as_of(connection: Connection, now: datetime) -> datetime:

@@ -50,7 +50,11 @@ laid AS (
            pricing_category, by_hour, by_amount, committed, 24, end_day
     FROM charges
     CROSS JOIN LATERAL (
-        SELECT greatest(1, extract(epoch FROM ends - starts) / 86400)::numeric AS parts
+        -- As many as the series below has: a charge may begin at any hour.
+        SELECT (
+            ((ends AT TIME ZONE 'UTC') - interval '1 second')::date
+            - (starts AT TIME ZONE 'UTC')::date + 1
+        )::numeric AS parts
     ) AS length
     CROSS JOIN LATERAL generate_series(
         date_trunc('day', starts AT TIME ZONE 'UTC'),
@@ -108,6 +112,60 @@ JOIN oco.resources AS snapshot
     ON snapshot.provider = parts.provider AND snapshot.account_id = parts.account_id
     AND snapshot.resource_type = 'aws.ebs-snapshot'
     AND regexp_replace(snapshot.resource_id, '^.*/', '') = parts.snapshot;
+
+-- Snapshots are incremental: the oldest is billed for blocks that newer ones of the same source share.
+-- While a newer one is kept, deleting an older one moves that money and saves nothing that is known.
+CREATE TEMPORARY TABLE shared_blocks ON COMMIT DROP AS
+WITH snapshots AS (
+    SELECT snapshot.provider, snapshot.account_id, snapshot.resource_id, snapshot.resource_type,
+           snapshot.facts ->> 'source_id' AS source_id,
+           CASE WHEN snapshot.facts ->> 'created_at' ~ '^\d{4}-\d\d-\d\d'
+               THEN (snapshot.facts ->> 'created_at')::timestamptz END AS created_at,
+           count(image.resource_id) > 0 AS of_image,
+           count(image.resource_id) > 0 AND bool_and(coalesce(image.facts ->> 'in_use' = 'false', false))
+               AS of_unused_image
+    FROM oco.resources AS snapshot
+    LEFT JOIN image_parts AS part USING (provider, account_id, resource_id)
+    LEFT JOIN oco.resources AS image
+        ON image.provider = part.provider AND image.account_id = part.account_id
+        AND image.resource_id = part.image_id
+    WHERE snapshot.deleted_at IS NULL AND snapshot.facts ->> 'source_id' IS NOT NULL
+      AND snapshot.resource_type = ANY (%(snapshots)s)
+      AND (snapshot.resource_type <> 'azure.snapshot'
+           OR snapshot.attributes -> 'properties' ->> 'incremental' = 'true')
+    GROUP BY snapshot.provider, snapshot.account_id, snapshot.resource_id
+),
+kin AS (
+    SELECT provider, account_id, resource_id, created_at,
+           max(created_at) OVER same_source AS newest,
+           max(created_at) FILTER (WHERE of_image) OVER same_source AS newest_of_image,
+           max(created_at) FILTER (WHERE NOT of_unused_image) OVER same_source AS newest_kept
+    FROM snapshots
+    WINDOW same_source AS (PARTITION BY provider, account_id, resource_type, source_id)
+)
+SELECT provider, account_id, resource_id,
+       -- Of a snapshot by itself, and of one that goes with its image.
+       newest > %(snapshots_kept_since)s OR newest_of_image > created_at AS alone,
+       newest > %(images_kept_since)s OR newest_kept > created_at AS with_image
+FROM kin
+WHERE newest > created_at;
+
+CREATE INDEX ON shared_blocks (provider, account_id, resource_id);
+
+ANALYZE shared_blocks;
+
+-- Disks that several machines may use: one of them may be stopped, and another one not.
+CREATE TEMPORARY TABLE shared_disks ON COMMIT DROP AS
+SELECT provider, account_id, resource_id
+FROM oco.resources
+WHERE deleted_at IS NULL AND resource_type = ANY (%(volumes)s)
+  AND (attributes ->> 'MultiAttachEnabled' = 'true'
+       OR attributes @@ '$.properties.maxShares > 1'
+       OR attributes @@ '$.users.size() > 1');
+
+CREATE INDEX ON shared_disks (provider, account_id, resource_id);
+
+ANALYZE shared_disks;
 
 CREATE TEMPORARY TABLE judged ON COMMIT DROP AS
 SELECT provider, account_id, resource_id,

@@ -37,6 +37,8 @@ RESOURCES: Final[Mapping[str, pl.DataType]] = {
     "memory_gib": pl.Float64(),
     "source_exists": pl.Boolean(),
     "in_use": pl.Boolean(),
+    # Of a snapshot: whether a newer one of the same source is kept, which shares blocks with it.
+    "blocks_shared": pl.Boolean(),
     "family": pl.String(),
     "engine": pl.String(),
     "interruptible": pl.Boolean(),

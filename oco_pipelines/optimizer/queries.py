@@ -19,11 +19,22 @@ RESOURCES: Final = """
                 FROM jsonb_array_elements_text(
                     CASE WHEN jsonb_typeof(facts -> 'volume_ids') = 'array'
                         THEN facts -> 'volume_ids' ELSE '[]'::jsonb END
-                ) AS part),
+                ) AS part
+                WHERE NOT EXISTS (
+                    SELECT FROM shared_disks AS shared
+                    WHERE shared.provider = resource.provider
+                      AND shared.account_id = resource.account_id AND shared.resource_id = part
+                )),
                (SELECT string_agg(part.resource_id, {between} ORDER BY part.resource_id)
                 FROM image_parts AS part
                 WHERE part.provider = resource.provider AND part.account_id = resource.account_id
-                  AND part.image_id = resource.resource_id)
+                  AND part.image_id = resource.resource_id
+                  AND NOT EXISTS (
+                      SELECT FROM shared_blocks AS shared
+                      WHERE shared.provider = part.provider
+                        AND shared.account_id = part.account_id
+                        AND shared.resource_id = part.resource_id AND shared.with_image
+                  ))
            ) AS part_ids,
            facts ->> 'size_gib' AS size_gib, facts ->> 'vcpu' AS vcpu,
            facts ->> 'memory_gib' AS memory_gib,
@@ -33,6 +44,9 @@ RESOURCES: Final = """
                WHERE part.provider = resource.provider AND part.account_id = resource.account_id
                  AND part.resource_id = resource.resource_id
            ) THEN true ELSE (facts ->> 'in_use')::boolean END AS in_use,
+           (SELECT alone FROM shared_blocks AS shared
+            WHERE shared.provider = resource.provider AND shared.account_id = resource.account_id
+              AND shared.resource_id = resource.resource_id) AS blocks_shared,
            facts ->> 'family' AS family, facts ->> 'engine' AS engine,
            (facts ->> 'interruptible')::boolean AS interruptible,
            facts ->> 'autoscaling_group' AS autoscaling_group,
@@ -121,6 +135,21 @@ SPOT_PRICES: Final = """
     WHERE spot_rate IS NOT NULL
 """
 HISTORY: Final = """
+    -- Where the bill has only days, what did not run all day: whether that is in the hours that a
+    -- commitment covers nobody can tell.
+    WITH partly AS MATERIALIZED (
+        SELECT cost.provider, cost.account_id, cost.resource_id, cost.date
+        FROM oco.cloud_costs AS cost
+        JOIN bill_ends USING (provider)
+        WHERE cost.valid_to IS NULL AND cost.charge_category = 'Usage' AND cost.charge_class IS NULL
+          AND cost.resource_id IS NOT NULL AND cost.service_category = ANY ({categories})
+          AND lower(coalesce(cost.usage_unit, cost.pricing_unit)) ~ '^(1 )?(hours?|hrs?|h)$'
+          AND cost.charge_period_end > cost.charge_period_start + interval '1 hour'
+          AND cost.date >= {first}::date AND cost.date >= bill_ends.end_day - {days}::integer
+          AND cost.date < bill_ends.end_day
+        GROUP BY 1, 2, 3, 4
+        HAVING sum(cost.usage_quantity) < 23.5
+    )
     SELECT cost.provider, cost.billing_account_id, cost.service,
            coalesce(cost.region, 'global') AS region,
            CASE WHEN cost.charge_period_end <= cost.charge_period_start + interval '1 hour'
@@ -141,6 +170,12 @@ HISTORY: Final = """
       AND cost.charge_period_end <= cost.charge_period_start + interval '25 hours'
       AND cost.date >= {first}::date AND cost.date >= bill_ends.end_day - {days}::integer
       AND cost.date < bill_ends.end_day
+      AND NOT EXISTS (
+          SELECT FROM partly
+          WHERE partly.provider = cost.provider AND partly.account_id = cost.account_id
+            AND partly.resource_id = cost.resource_id AND partly.date = cost.date
+            AND cost.charge_period_end > cost.charge_period_start + interval '1 hour'
+      )
     GROUP BY 1, 2, 3, 4, 5
 """
 DISCOUNTS: Final = """

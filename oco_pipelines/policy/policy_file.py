@@ -10,7 +10,6 @@ policies:
     actions: [terminate]
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +41,17 @@ _NO_MEANING: Final = {
     "source": "resources come from the inventory",
 }
 _KNOWN: Final = (*_RULES, *_DESCRIPTIONS, *_NO_MEANING, "name", "metadata", "actions")
-# Variables that Cloud Custodian fills in for each run.
-_VARIABLE: Final = re.compile(r"\{(account_id|account|region|partition|now|policy|event|op)[^}]*\}")
+# What says which resources Cloud Custodian asks for, or when: left out, a policy would hit others.
+_REFUSED: Final = {
+    "query": "it asks the cloud for a part of the resources; say in a filter which are meant",
+    "region": "a policy is about all regions; write the filter {oco.region: …}",
+    "conditions": "they say at each run whether the policy runs; here it always does",
+    **dict.fromkeys(
+        ("start", "end", "tz", "timezone"), "it says when a policy runs; enable it then"
+    ),
+}
+_GROUPS: Final = ("and", "or", "not")
+_DEEPEST: Final = 20
 
 
 class _Loader(StrictLoader):
@@ -106,10 +114,12 @@ def read_policy(entry: object) -> Policy:
     """
     if not isinstance(entry, Mapping):
         raise InvalidRuleError("policy", f"must be an object, not {shown(entry)}")
-    if unknown := [str(key) for key in entry if key not in _KNOWN]:
-        raise InvalidRuleError(
-            unknown[0], f"cannot run here or is unknown; use {', '.join(_KNOWN)}"
-        )
+    for key in entry:
+        if key in _REFUSED:
+            raise InvalidRuleError(str(key), f"cannot run here: {_REFUSED[key]}")
+        if key not in _KNOWN:
+            name = shown(key)[1:-1] if isinstance(key, str) else shown(key)
+            raise InvalidRuleError(name, f"is unknown; use {', '.join(_KNOWN)}")
     name = _line(entry.get("name"), "name")
     metadata = entry.get("metadata") or {}
     if not isinstance(metadata, Mapping):
@@ -123,7 +133,6 @@ def read_policy(entry: object) -> Policy:
     owner = metadata.get("owner")
     rules = {name: entry[name] for name in _RULES if name in entry}
     parse_rules(rules)
-    _refuse_variables(rules["filters"], "filters")
     actions = check_actions(entry.get("actions", []))
     notes = [
         f"{key}: has no meaning here: {_NO_MEANING[key]}" for key in _NO_MEANING if key in entry
@@ -155,38 +164,28 @@ def _load(path: Path) -> Any:
 
 
 def _reasons(entry: object) -> list[str]:
-    """A line for each filter of a policy that cannot run here, when filters are what is wrong."""
+    """A line for each member and each filter of a policy that cannot run here; none says more."""
     if not isinstance(entry, Mapping) or not isinstance(entry.get("filters"), list):
         return []
-    found = []
-    for place, one in enumerate(entry["filters"]):
-        rules = {name: entry[name] for name in _RULES if name in entry} | {"filters": [one]}
+    around = {name: entry[name] for name in _RULES if name in entry}
+    members = [f"{key}: cannot run here: {why}" for key, why in _REFUSED.items() if key in entry]
+    return [*members, *_filter_reasons(entry["filters"], "filters", around)]
+
+
+def _filter_reasons(filters: list[Any], where: str, around: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with each filter by itself; groups are gone into."""
+    for place, one in enumerate(filters):
+        at = f"{where}[{place}]"
+        if isinstance(one, Mapping) and len(one) == 1:
+            ((name, inner),) = one.items()
+            if name in _GROUPS and isinstance(inner, list) and inner and at.count("[") < _DEEPEST:
+                yield from _filter_reasons(inner, f"{at}.{name}", around)
+                continue
         try:
-            parse_rules(rules)
+            parse_rules({**around, "filters": [one]})
         except InvalidRuleError as error:
             if error.where.startswith("filters[0]"):
-                found.append(f"filters[{place}]{str(error).removeprefix('filters[0]')}")
-    return found
-
-
-def _refuse_variables(value: Any, where: str) -> None:
-    for at, text in _texts(value, where):
-        variable = _VARIABLE.search(text)
-        if variable is not None:
-            raise InvalidRuleError(
-                at, f"{variable.group()} cannot run here: Cloud Custodian fills it in for each run"
-            )
-
-
-def _texts(value: Any, where: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, str):
-        yield where, value
-    elif isinstance(value, Mapping):
-        for name, one in value.items():
-            yield from _texts(one, f"{where}.{name}")
-    elif isinstance(value, list):
-        for place, one in enumerate(value):
-            yield from _texts(one, f"{where}[{place}]")
+                yield f"{at}{str(error).removeprefix('filters[0]')}"
 
 
 def _description(entry: Mapping[str, Any]) -> str:

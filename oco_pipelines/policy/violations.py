@@ -47,11 +47,16 @@ _MERGE: Final = """
         WHERE policy_id = %(policy)s
     ),
     earlier AS MATERIALIZED (
-        SELECT DISTINCT ON (provider, account_id, resource_id)
-            provider, account_id, resource_id, exempt_until, exempt_reason
-        FROM oco.policy_violations
-        WHERE policy_id = %(policy)s AND resolved_at IS NOT NULL AND exempt_until > now()
-        ORDER BY provider, account_id, resource_id, detected_at DESC
+        -- Only what the newest says: a person may have ended what an older one had.
+        SELECT provider, account_id, resource_id, exempt_until, exempt_reason
+        FROM (
+            SELECT DISTINCT ON (provider, account_id, resource_id)
+                provider, account_id, resource_id, exempt_until, exempt_reason
+            FROM oco.policy_violations
+            WHERE policy_id = %(policy)s AND resolved_at IS NOT NULL
+            ORDER BY provider, account_id, resource_id, detected_at DESC
+        ) AS newest
+        WHERE exempt_until > now()
     ),
     resolved AS (
         UPDATE oco.policy_violations AS violation SET resolved_at = now()

@@ -18,7 +18,9 @@ _CLOUD: Final = """
     ORDER BY budget.id, status.period_start DESC
 """
 _LLM: Final = """
-    SELECT id, name, scope, entity_id, period, limit_usd AS amount, spent_usd AS spent
+    SELECT id, name, scope, entity_id, period, limit_usd AS amount,
+           -- Of the period of the newest call, which may be over.
+           CASE WHEN period_end <= now() THEN 0 ELSE spent_usd END AS spent
     FROM oco.budgets WHERE enabled ORDER BY id
 """
 _PLURAL: Final = "tags"

@@ -20,7 +20,7 @@ from oco_warehouse.policy_engine.groups import (
 from oco_warehouse.policy_engine.subjects import Chunk, readable
 from oco_warehouse.policy_engine.windows import (
     Window,
-    newest_cost_day,
+    newest_cost_days,
     of_cost,
     sums_sql,
     windows_of,
@@ -43,35 +43,36 @@ def cost_groups(
     windows = windows_of(asked)
     shares = [one for one in asked if one.name == "untagged_spend_share"]
     with readable(connection, "costs"):
-        last = newest_cost_day(connection)
-        if last is None:
+        ends = newest_cost_days(connection)
+        if ends is None:
             return group_chunk([], [], [], now)
         keys = [_cost_key(name) for name in group_by]
         untagged = [
             sql.SQL(
                 "coalesce(sum(effective_cost_usd) FILTER (WHERE {} AND usage_date > "
-                "%(last)s::date - {} AND usage_date <= %(last)s::date), 0) AS {}"
+                "newest.last - {} AND usage_date <= newest.last), 0) AS {}"
             ).format(_untagged(one.tag), sql.Literal(one.days), sql.Identifier(f"u{place}"))
             for place, one in enumerate(shares)
         ]
         columns = sql.SQL(", ").join(
             [
                 *named(keys),
-                sql.SQL(sums_sql(windows, "effective_cost_usd", "usage_date")),
+                sql.SQL(sums_sql(windows, "effective_cost_usd", "usage_date", "newest.last")),
                 *untagged,
             ]
         )
         statement = sql.SQL(
             "SELECT {columns} FROM intermediate.int_cloud_cost_cells "
-            "WHERE charge_category = 'Usage' AND usage_date > %(last)s::date - {longest} "
-            "AND usage_date <= %(last)s::date GROUP BY {keys} ORDER BY {keys} LIMIT {most}"
+            "JOIN oco_policy_newest AS newest USING (provider) "
+            "WHERE charge_category = 'Usage' AND usage_date > %(after)s "
+            "AND usage_date <= %(latest)s GROUP BY {keys} ORDER BY {keys} LIMIT {most}"
         ).format(
             columns=columns,
-            longest=sql.Literal(max(one.until + one.days for one in windows)),
             keys=numbers(len(keys)),
             most=sql.Literal(MOST_GROUPS + 1),
         )
-        rows = connection.execute(statement, {"last": last}).fetchall()
+        longest = max(one.until + one.days for one in windows)
+        rows = connection.execute(statement, ends.bounds(longest)).fetchall()
         budgets = Budgets.read(connection)
     subjects, documents, values = [], [], []
     for row in checked(rows):

@@ -12,7 +12,7 @@ from oco_warehouse.database import Connection
 from oco_warehouse.policy_engine.batch import Batch
 from oco_warehouse.policy_engine.resource_figures import ResourceFigures, Sums
 from oco_warehouse.policy_engine.subjects import BATCH_ROWS, Chunk, Subject, owner_of
-from oco_warehouse.policy_engine.windows import newest_cost_day
+from oco_warehouse.policy_engine.windows import newest_cost_days
 
 # What is judged as a whole must fit in memory.
 LARGEST_GROUP: Final = 200_000
@@ -41,8 +41,10 @@ _BILLED: Final = """
            (array_agg(resource_type ORDER BY charge_period_start DESC))[1] AS resource_type,
            (array_agg(resource_name ORDER BY charge_period_start DESC))[1] AS resource_name
     FROM oco.cloud_costs
+    JOIN oco_policy_newest AS newest USING (provider)
     WHERE valid_to IS NULL AND charge_category = 'Usage' AND resource_id IS NOT NULL
-      AND date > %(last)s::date - %(days)s::integer AND date <= %(last)s::date
+      AND date > %(after)s AND date <= %(latest)s
+      AND date > newest.last - %(days)s::integer AND date <= newest.last
     GROUP BY provider, account_id, resource_id
 """
 _BILLED_MEMBERS: Final = (
@@ -88,12 +90,12 @@ def billed_resources(
     connection: Connection, days: int, sums: Sums, now: datetime
 ) -> Iterator[Chunk]:
     """Resources that use was charged for in a window, with the newest charge's tags and region."""
-    last = newest_cost_day(connection)
-    if last is None:
+    ends = newest_cost_days(connection)
+    if ends is None:
         return
     statement, priced = sums.joined(_BILLED)
     with connection.cursor(name="oco_policy_billed") as cursor:
-        cursor.execute(statement, {"last": last, "days": days})
+        cursor.execute(statement, {**ends.bounds(days), "days": days})
         while rows := cursor.fetchmany(BATCH_ROWS):
             yield _chunk(connection, sums, now, rows, _billed, priced)
 

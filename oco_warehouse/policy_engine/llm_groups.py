@@ -60,7 +60,7 @@ def llm_groups(
         columns = sql.SQL(", ").join(
             [
                 *named(keys),
-                sql.SQL(sums_sql(windows, "cost_usd", "usage_date")),
+                sql.SQL(sums_sql(windows, "cost_usd", "usage_date", "%(last)s::date")),
                 sql.SQL(
                     "coalesce(sum(requests) FILTER (WHERE {own}), 0)::bigint AS requests, "
                     "coalesce(sum(unpriced_requests) FILTER (WHERE {own}), 0)::bigint AS unpriced, "

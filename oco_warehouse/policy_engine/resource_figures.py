@@ -11,7 +11,7 @@ from oco_warehouse.database import Connection
 from oco_warehouse.policy_engine.subjects import Subject, readable
 from oco_warehouse.policy_engine.windows import (
     Window,
-    newest_cost_day,
+    newest_cost_days,
     of_cost,
     sums_sql,
     windows_of,
@@ -89,22 +89,23 @@ class Sums:
 
     def _make(self) -> bool:
         with readable(self._connection, "costs of resources"):
-            last = newest_cost_day(self._connection)
-            if last is None:
+            ends = newest_cost_days(self._connection)
+            if ends is None:
                 return False
             longest = max((one.until + one.days for one in self.windows), default=1)
             self._connection.execute(f"DROP TABLE IF EXISTS {_COST_TABLE}")
-            columns = sums_sql(self.windows, "effective_cost * usd_rate", "date")
+            columns = sums_sql(self.windows, "effective_cost * usd_rate", "date", "newest.last")
             self._connection.execute(
                 sql.SQL(
                     f"CREATE TEMPORARY TABLE {_COST_TABLE} AS "  # noqa: S608 - constants and whole numbers
                     f"SELECT provider, account_id, resource_id, {columns} FROM oco.cloud_costs "
+                    "JOIN oco_policy_newest AS newest USING (provider) "
                     "WHERE valid_to IS NULL AND charge_category = 'Usage' "
                     "AND resource_id IS NOT NULL "
-                    f"AND date > %(last)s::date - {longest} AND date <= %(last)s::date "
+                    "AND date > %(after)s AND date <= %(latest)s "
                     "GROUP BY provider, account_id, resource_id"
                 ),
-                {"last": last},
+                ends.bounds(longest),
             )
             self._connection.execute(f"ANALYZE {_COST_TABLE}")
         return True

@@ -11,11 +11,20 @@ from oco_warehouse.money import ZERO
 from oco_warehouse.policy_rules.filters import Measure
 
 _HUNDRED: Final = Decimal(100)
-_NEWEST_DAY: Final = """
-    SELECT max(date) AS day FROM oco.cloud_costs
+# Clouds tell of a day at different times. A day that has not been yet is no newest one.
+_NEWEST_DAYS: Final = """
+    CREATE TEMPORARY TABLE oco_policy_newest ON COMMIT DROP AS
+    SELECT provider, max(date) AS last FROM oco.cloud_costs
     WHERE valid_to IS NULL AND charge_category = 'Usage' AND date >= %s
+      AND date <= (now() AT TIME ZONE 'UTC')::date
+    GROUP BY provider
 """
-_NEWEST_MARK: Final = "SELECT max(date) AS day FROM oco.cloud_cost_days"
+_ARE_KNOWN: Final = "SELECT to_regclass('pg_temp.oco_policy_newest') IS NOT NULL AS known"
+_ENDS: Final = "SELECT min(last) AS earliest, max(last) AS latest FROM oco_policy_newest"
+_NEWEST_MARK: Final = """
+    SELECT max(date) AS day FROM oco.cloud_cost_days
+    WHERE date <= (now() AT TIME ZONE 'UTC')::date
+"""
 _LOOK_BACK_DAYS: Final = 45
 
 
@@ -50,20 +59,48 @@ def of_cost(measure: Measure, sums: Mapping[Window, Decimal]) -> Decimal | None:
     return change_pct(now, sums.get(Window(measure.days, measure.days), ZERO))
 
 
-def newest_cost_day(connection: Connection) -> date | None:
-    """The newest day that a cloud charged use for: windows end with it; None without costs."""
-    mark = connection.execute(_NEWEST_MARK).fetchone()
-    if mark is None or mark["day"] is None:
-        return None
-    since = date.fromordinal(mark["day"].toordinal() - _LOOK_BACK_DAYS)
-    row = connection.execute(_NEWEST_DAY, [since]).fetchone()
-    newest: date | None = row["day"] if row else None
-    return newest
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The newest day of the cloud that tells last, and of the one that tells first."""
+
+    earliest: date
+    latest: date
+
+    def bounds(self, days: int) -> dict[str, date]:
+        """Parameters `after` and `latest` between which all windows of so many days lie."""
+        after = date.fromordinal(self.earliest.toordinal() - days)
+        return {"after": after, "latest": self.latest}
 
 
-def sums_sql(windows: Sequence[Window], amount: str, day: str) -> str:
-    """Columns w0, w1, … that sum an expression over each window; `%(last)s` is the newest day."""
-    last = "%(last)s::date"
+def newest_cost_days(connection: Connection) -> Ends | None:
+    """Make `oco_policy_newest`: the newest day that each cloud charged use for, as `last`.
+
+    Windows of a cloud end with it. The table is for the transaction, and made once.
+
+    Returns:
+        None without costs.
+    """
+    known = connection.execute(_ARE_KNOWN).fetchone()
+    if known is None or not known["known"]:
+        mark = connection.execute(_NEWEST_MARK).fetchone()
+        if mark is None or mark["day"] is None:
+            return None
+        since = date.fromordinal(mark["day"].toordinal() - _LOOK_BACK_DAYS)
+        connection.execute(_NEWEST_DAYS, [since])
+        connection.execute("ANALYZE oco_policy_newest")
+    row = connection.execute(_ENDS).fetchone()
+    return Ends(**row) if row and row["latest"] is not None else None
+
+
+def sums_sql(windows: Sequence[Window], amount: str, day: str, last: str) -> str:
+    """Columns w0, w1, … that sum an expression over each window.
+
+    Args:
+        windows: which.
+        amount: what is summed.
+        day: of a row.
+        last: the newest day.
+    """
     return ", ".join(
         f"coalesce(sum({amount}) FILTER (WHERE {day} > {last} - {window.until + window.days}"
         f" AND {day} <= {last} - {window.until}), 0) AS w{place}"

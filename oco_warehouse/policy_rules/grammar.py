@@ -94,9 +94,11 @@ COUNTED_METRICS: Final = ("requests", "bytes_out", "get_requests")
 # Why well-known filters of Cloud Custodian cannot run on an inventory.
 _ASKS: Final = "it asks the cloud when it runs, and only inventory is read here"
 _MARKS: Final = "it reads marks that Cloud Custodian's own actions write"
+_HOURS: Final = "it judges by the hour at which it runs, and policies are judged at any hour here"
 _EVENTS: Final = "it judges events, and there are none here"
 REFUSED: Final = {
-    **dict.fromkeys(("marked-for-op", "offhour", "onhour"), _MARKS),
+    "marked-for-op": _MARKS,
+    **dict.fromkeys(("offhour", "onhour"), _HOURS),
     **dict.fromkeys(("event", "config-compliance", "missing"), _EVENTS),
     **dict.fromkeys(
         (

@@ -9,6 +9,7 @@ All filters of a list must hold. `resource` is a kind of resource as Cloud Custo
 list of those, or a scope of ours. Scopes that are made by grouping take `group_by` and `days`.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -39,6 +40,7 @@ MOST_FILTERS: Final = 300
 DEFAULT_DAYS: Final = 30
 _GROUPS: Final = ("and", "or", "not")
 _ROOT: Final = "filters"
+_VARIABLE: Final = re.compile(r"\{(account_id|account|region|partition|now|policy|event|op)[^}]*\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,25 @@ def parse_rules(rules: object) -> Rules:
             raise InvalidRuleError("days", f"{scope} has no window; a filter such as cost has one")
         days = reading.whole(rules, "days", "rules", least=1, most=MOST_DAYS, default=DEFAULT_DAYS)
     filters = _Reader(resources).all_of(rules.get("filters"), _ROOT, 0)
+    _refuse_variables(rules["filters"], _ROOT)
     return Rules(resources, filters, group_by, days)
+
+
+def _refuse_variables(value: Any, where: str) -> None:
+    """Refuse what Cloud Custodian fills in for each run: here it would be taken for a text."""
+    if isinstance(value, str):
+        variable = _VARIABLE.search(value)
+        if variable is not None:
+            raise InvalidRuleError(
+                where,
+                f"{variable.group()} cannot run here: Cloud Custodian fills it in for each run",
+            )
+    elif isinstance(value, Mapping):
+        for name, one in value.items():
+            _refuse_variables(one, f"{where}.{name}")
+    elif isinstance(value, list):
+        for place, one in enumerate(value):
+            _refuse_variables(one, f"{where}[{place}]")
 
 
 def _read_resources(stated: object) -> tuple[str, ...]:

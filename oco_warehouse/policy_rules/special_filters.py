@@ -1,6 +1,7 @@
 """Reads filters of age, metrics and reductions, and the conditions that Cloud Custodian lacks."""
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final, Literal, cast
 
 from oco_warehouse.errors import InvalidRuleError
@@ -31,6 +32,15 @@ _MEASURE_TYPES: Final = {
     "unpriced-share": "unpriced_share",
 }
 _MEASURE_DAYS: Final = {"spend_change_pct": 7}
+# Beyond these a condition holds always or never.
+_RANGES: Final = {
+    "cost": (Decimal(0), Decimal(10) ** 15, "dollars from 0 on"),
+    "spend_change_pct": (Decimal(-100), Decimal(10) ** 15, "percent from -100 on"),
+    **dict.fromkeys(
+        ("untagged_spend_share", "unpriced_share"),
+        (Decimal(0), Decimal(1), "a share from 0 to 1, as 0.2 of 20 %"),
+    ),
+}
 _SORTINGS: Final = ("string", "number", "date")
 _CONDITIONS: Final = {
     "budget-breached": (grammar.BUDGET, grammar.COST, grammar.LLM_USAGE),
@@ -199,6 +209,9 @@ def read_measure(entry: Mapping[str, Any], where: str, resource: str) -> Measure
     if name == "cost" and isinstance(entry["value"], float):
         raise InvalidRuleError(f"{where}.value", 'money comes as text, as in "500.00"')
     value = reading.amount(entry["value"], f"{where}.value")
+    least, most, why = _RANGES[name]
+    if not least <= value <= most:
+        raise InvalidRuleError(f"{where}.value", f"must be {why}, not {value}")
     op = comparison(entry, "op", where, "gt")
     _fits(name, resource, f"{where}.type")
     return MeasureFilter(Measure(name, days, key), op, value)

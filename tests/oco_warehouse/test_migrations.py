@@ -207,3 +207,32 @@ def test_prices_that_were_stated_before_stay_and_no_longer_stand_in_the_catalogu
         ("b", "override", "{}"),
         ("c", "genai-prices", "{}"),
     ]
+
+
+def test_what_was_accepted_is_measured_against_what_was_billed(warehouse: Warehouse) -> None:
+    rows = [
+        # $0.10 an hour: $73.00 in 730 hours, and $72.00 on the bill of 30 days.
+        ("rightsize_instance", "accepted", None, "73.00", "33.6", "72.00"),
+        # Its bill was read again after half of it was gone.
+        ("previous_generation", "realised", "now()", "73.00", "16.8", "72.00"),
+        # It runs for half of the time.
+        ("off_hours", "accepted", None, "72.00", "16.8", "36.00"),
+        ("off_hours", "accepted", "now()", "72.00", "10", "72.00"),
+        ("idle_instance", "accepted", None, "73.00", "33.6", "73.00"),
+        ("rightsize_instance", "open", None, "73.00", "33.6", "73.00"),
+    ]
+    for number, (rule, status, missed, cost, billed, _) in enumerate(rows):
+        warehouse.execute(
+            "INSERT INTO oco.optimization_recommendations (provider, account_id, resource_id, "
+            "resource_type, recommendation_type, title, description, estimated_monthly_savings, "
+            "confidence, status, missed_since, monthly_cost, evidence) "
+            "VALUES ('aws', '1', %s, 'aws.ec2', %s, 't', 'd', 1, 1, %s, %s, %s, "
+            "jsonb_build_object('billed_usd', %s::text, 'billed_days', 14))",
+            [str(number), rule, status, missed, cost, billed],
+        )
+    statement = (migrations.FOLDER / "versions/0029_accepted_costs.sql").read_text()
+    warehouse.execute(statement)  # type: ignore[arg-type]
+    costs = warehouse.query(
+        "SELECT monthly_cost FROM oco.optimization_recommendations ORDER BY resource_id"
+    )
+    assert [str(row["monthly_cost"]) for row in costs] == [row[-1] for row in rows]

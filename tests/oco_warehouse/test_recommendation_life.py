@@ -18,7 +18,7 @@ EVENTS = ("found", "missed", "gone", "accept", "dismiss", "snooze", "reopen", "s
 # What may follow on a status in one step.
 FOLLOWS = {
     Status.OPEN: {Status.ACCEPTED, Status.DISMISSED, Status.REALISED, Status.EXPIRED},
-    Status.ACCEPTED: {Status.DISMISSED, Status.REALISED, Status.OPEN},
+    Status.ACCEPTED: {Status.DISMISSED, Status.REALISED, Status.OPEN, Status.EXPIRED},
     Status.DISMISSED: {Status.OPEN, Status.ACCEPTED, Status.EXPIRED},
     Status.REALISED: {Status.REGRESSED},
     Status.REGRESSED: {Status.ACCEPTED, Status.DISMISSED, Status.REALISED, Status.EXPIRED},
@@ -125,3 +125,13 @@ def test_what_is_over_cannot_be_accepted() -> None:
     ended = lives.missed(lives.born(START), START, gone=True)
     with pytest.raises(ConflictError, match="expired"):
         lives.accept(ended, START)
+
+
+def test_what_was_accepted_expires_after_a_month_without_it_and_without_a_saving() -> None:
+    accepted = lives.missed(lives.accept(lives.born(START), START), START)
+    day = timedelta(days=1)
+    assert lives.measured(accepted, START + 29 * day, saved=False) == accepted
+    expired = lives.measured(accepted, START + 30 * day, saved=False)
+    assert (expired.status, expired.resolved_at) == (Status.EXPIRED, START + 30 * day)
+    found = lives.found(accepted, START + 29 * day)
+    assert lives.measured(found, START + 40 * day, saved=False).status is Status.ACCEPTED

@@ -2,10 +2,11 @@
 
 For each provider, billing account, service and region the uncovered spend of at least 90 days is
 laid out by the hour, or by the day where the bill has only days; what other recommendations would
-take away is not in it. A commitment at a level L costs L × (1 − discount) each hour, used or not,
-and saves what it covers, min(spend, L). It pays as long as the level is busy for more than the
-share (1 − discount) of the hours: the break-even. The best level is the highest that is busy so
-long, and the saving is what the simulation of it over the history leaves, in 30 days.
+take away is not in it, nor is what ran for a part of a day of which the bill has no hours. A
+commitment at a level L costs L × (1 − discount) each hour, used or not, and saves what it covers,
+min(spend, L). It pays as long as the level is busy for more than the share (1 − discount) of the
+hours: the break-even. The best level is the highest that is busy so long, and the saving is what
+the simulation of it over the history leaves, in 30 days.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,8 @@
 """Rule: an image that nothing runs on, kept at least 7 days beyond the policy.
 
 The policy is `retention_days` (90 unless stated). The saving is what the image and the snapshots
-that it is made of cost: their billed daily averages × 30.
+that it is made of cost: their billed daily averages × 30. Of a snapshot whose source has a newer
+one that is kept nothing is claimed: the newer one would be billed for the blocks that both share.
 """
 
 from typing import Final

@@ -1,7 +1,9 @@
 """Rule: a snapshot whose source is gone and that is kept at least 7 days beyond the policy.
 
 The policy is `retention_days` (30 unless stated). A snapshot that an image is made of belongs to
-the image. The saving is the billed daily average × 30.
+the image. Snapshots are incremental: while a newer one of the same source is kept, what an older
+one is billed for may be the newer one's, too, and nothing is claimed. The saving is the billed
+daily average × 30.
 """
 
 from typing import Final
@@ -24,6 +26,7 @@ def old_snapshot(frames: Frames, limits: Kept) -> list[Recommendation]:
         pl.col("resource_type").is_in(SNAPSHOTS),
         ~pl.col("source_exists"),
         ~pl.col("in_use").fill_null(False),
+        ~pl.col("blocks_shared").fill_null(False),
         pl.col("created_at").is_not_null(),
     )
     limit = limits.retention_days + limits.days_beyond

@@ -16,7 +16,7 @@ from oco_pipelines.optimizer.frames import Frames, billed
 from oco_pipelines.optimizer.kinds import DATABASES, INSTANCES, RUNNING, VOLUMES
 from oco_pipelines.optimizer.rates import Prices, billed_rate, hours_a_month
 from oco_pipelines.optimizer.recommendation import Recommendation
-from oco_pipelines.optimizer.sizes import family_of, in_family
+from oco_pipelines.optimizer.sizes import family_of, successor_size
 from oco_pipelines.optimizer.thresholds import PreviousGeneration
 from oco_warehouse.money import format_usd
 
@@ -32,9 +32,9 @@ def previous_generation(frames: Frames, limits: PreviousGeneration) -> list[Reco
     found = []
     for row in judging.rows(candidates):
         successor = limits.successors.get(f"{row['provider']}:{family_of(row['size'])}")
-        if successor is None:
+        if successor is None or (size := successor_size(row["size"], successor[0])) is None:
             continue
-        made = _recommendation(row, prices, in_family(row["size"], successor[0]), successor[1])
+        made = _recommendation(row, prices, size, successor[1])
         if made is not None and made.estimated_monthly_savings >= limits.least_monthly_usd:
             found.append(made)
     return found

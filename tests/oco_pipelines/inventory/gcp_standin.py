@@ -27,6 +27,8 @@ class Google:
     # {(type, label, value of a label of the metric): points}
     series: dict[tuple[str, str, str], Points] = field(default_factory=dict)
     denied: set[str] = field(default_factory=set)
+    # Types of metrics that the project has no descriptor of.
+    never_measured: set[str] = field(default_factory=set)
     requests: list[tuple[str, dict[str, list[str]]]] = field(default_factory=list)
     url: str = ""
 
@@ -61,7 +63,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif path.endswith("/recommendations"):
             self._page("recommendations", self.google.advice.get(path.split("/")[-2], []), asked)
         elif path.endswith("/timeSeries"):
-            self._page("timeSeries", list(self._series(asked)), asked)
+            if any(name in asked["filter"][0] for name in self.google.never_measured):
+                self._send(404, {"error": {"code": 404, "status": "NOT_FOUND"}})
+            else:
+                self._page("timeSeries", list(self._series(asked)), asked)
         else:
             self._send(404, {"error": {"code": 404, "status": "NOT_FOUND"}})
 

@@ -114,6 +114,25 @@ def test_a_machine_is_told_with_its_size_state_and_disks(
     assert found["attributes"]["properties"]["hardwareProfile"]["vmSize"] == "Standard_D8s_v5"
 
 
+def test_what_azure_does_not_date_began_when_it_was_first_seen_and_ends_with_it(
+    run: Callable[..., AzureCollected], cloud: Azure, warehouse: Warehouse
+) -> None:
+    cloud.rows = [machine("web-1", "VM deallocated"), machine("web-2", "VM stopped"), disk("data")]
+    run()
+    first = stored(warehouse)
+    assert "stopped_since" not in first["web-2"]["facts"]
+    run()
+    again = stored(warehouse)
+    for name, fact in (("web-1", "stopped_since"), ("data", "unattached_since")):
+        seen = datetime.fromisoformat(first[name]["facts"][fact])
+        assert first[name]["first_seen_at"] - seen < timedelta(seconds=1)
+        assert again[name]["facts"][fact] == first[name]["facts"][fact]
+    cloud.rows = [machine("web-1", "VM running"), disk("data", diskState="Attached")]
+    run()
+    for found in stored(warehouse).values():
+        assert not found["facts"].keys() & {"stopped_since", "unattached_since"}
+
+
 def test_every_page_is_read(
     run: Callable[..., AzureCollected], cloud: Azure, warehouse: Warehouse
 ) -> None:

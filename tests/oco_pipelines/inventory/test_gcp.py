@@ -209,6 +209,18 @@ def test_metrics_arrive_as_they_were_measured(
     ]
 
 
+def test_a_metric_that_a_project_never_had_holds_up_no_other(
+    run: Callable[..., GcpCollected], cloud: Google, warehouse: Warehouse
+) -> None:
+    """Of a project without the Ops Agent Google says 404: it cannot find the metric."""
+    cloud.assets = [machine("web-1", 11)]
+    cloud.never_measured = {"agent.googleapis.com/memory/percent_used"}
+    cloud.series = {(CPU, "11", ""): {LAST_HOUR: {"ALIGN_MEAN": 0.045}}}
+    assert run().collected.problems == []
+    (row,) = warehouse.query("SELECT metric, average FROM oco.resource_metrics")
+    assert (row["metric"], row["average"]) == ("cpu_percent", Decimal("4.5"))
+
+
 def test_stored_bytes_come_by_class_and_day(
     run: Callable[..., GcpCollected], cloud: Google, warehouse: Warehouse
 ) -> None:

@@ -63,6 +63,14 @@ def test_a_charge_of_a_month_is_laid_over_its_days(cloud: Cloud) -> None:
     assert row["billed_usd"] == Decimal(28)  # 2 dollars a day
 
 
+def test_a_charge_of_more_than_a_day_counts_once_whenever_it_begins(cloud: Cloud) -> None:
+    cloud.cost("i-other", "1", days=30)
+    # Of 48 hours, from noon to noon: on three days.
+    cloud.cost("i-1", "3", days=3, hours=48, until=AS_OF - timedelta(days=4.5))
+    assert costs(cloud)["billed_days"] == 3
+    assert costs(cloud)["billed_usd"] == 3
+
+
 def test_hours_that_other_lines_of_a_machine_count_again_are_counted_once(cloud: Cloud) -> None:
     cloud.cost("i-1", "2.4", unit="Hrs", days=30)
     cloud.cost("i-1", "0.24", unit="Hrs", days=30)

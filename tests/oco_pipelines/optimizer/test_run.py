@@ -7,7 +7,7 @@ import pytest
 from oco_pipelines.optimizer.thresholds import Commitment
 from oco_warehouse.database import Warehouse
 from tests.oco_pipelines.optimizer.cloud import Cloud
-from tests.oco_pipelines.optimizer.world import AS_OF, GIB
+from tests.oco_pipelines.optimizer.world import AS_OF, GIB, ago
 
 OLD = "2026-01-01T00:00:00Z"
 CPU, NETWORK, MEMORY = "cpu_percent", "network_bytes_per_second", "memory_percent"
@@ -151,6 +151,16 @@ def test_use_that_never_stops_is_committed_to_where_it_is_busy_past_break_even(
     assert row["evidence"]["history_days"] == 90
 
 
+@pytest.mark.parametrize(("hours", "saved"), [(24, "194.40"), (12, None)])
+def test_days_are_committed_on_only_where_they_are_whole(
+    cloud: Cloud, hours: int, saved: str | None
+) -> None:
+    """$1 an hour for 12 hours a day is no $0.50 always: that would idle half the time."""
+    cloud.cost("i-1", str(hours), unit="Hrs", quantity=hours, days=95)
+    cloud.run()
+    assert cloud.said().get(("commitment", "commitment/EC2/us-east-1")) == saved
+
+
 def test_less_than_ninety_days_are_not_committed_on(cloud: Cloud) -> None:
     cloud.cost("i-steady", "1", unit="Hrs", hours=1, days=89)
     cloud.run()
@@ -236,3 +246,56 @@ def test_members_of_a_group_that_could_be_spot_are_not_committed_to(cloud: Cloud
     # The newest two days have not settled: ten machines of 0.3 in 14 days, 60 % less, 5 % again.
     assert said["spot_instance", "autoscaling-group/render"] == "3.72"
     assert said["commitment", "commitment/EC2/us-east-1"] == "194.40"
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"MultiAttachEnabled": True},
+        {"properties": {"maxShares": 2}},
+        {"users": ["instances/a", "instances/b"]},
+    ],
+)
+def test_a_disk_that_another_machine_may_use_does_not_go_with_a_stopped_one(
+    cloud: Cloud, attributes: dict[str, object]
+) -> None:
+    facts = {"stopped_since": ago(10).isoformat(), "volume_ids": ["vol-shared", "vol-own"]}
+    cloud.resource("aws.ec2", "i-stopped", state="stopped", facts=facts)
+    for name, document in (("vol-shared", attributes), ("vol-own", {"users": ["i-stopped"]})):
+        cloud.resource("aws.ebs", name, facts={"attached": True}, attributes=document)
+        cloud.cost(name, "0.5", category="Storage")
+    assert found(cloud) == {("stopped_instance", "i-stopped"): "15.00"}
+
+
+def snapshot(cloud: Cloud, name: str, source: str, days: int, usd: str) -> str:
+    facts = {"created_at": ago(days).isoformat(), "source_id": source, "source_exists": False}
+    cloud.resource("aws.ebs-snapshot", f"snapshot/{name}", facts=facts)
+    cloud.cost(f"snapshot/{name}", usd, category="Storage")
+    return f"snapshot/{name}"
+
+
+def test_blocks_that_a_kept_snapshot_shares_are_not_saved(cloud: Cloud) -> None:
+    """The first of a disk is billed for all of it, those after it for what changed."""
+    whole = [snapshot(cloud, f"a{days}", "vol-a", days, "0.5") for days in (60, 50, 37)]
+    for days in (60, 50, 36):
+        snapshot(cloud, f"b{days}", "vol-b", days, "0.5")
+    assert {place for _, place in found(cloud)} == set(whole)
+
+
+@pytest.mark.parametrize(("newer_in_use", "saved"), [(False, {"ami-1", "ami-2"}), (True, set())])
+def test_an_image_saves_nothing_of_what_a_newer_one_in_use_shares(
+    cloud: Cloud, newer_in_use: bool, saved: set[str]
+) -> None:
+    for number, days in ((1, 120), (2, 100)):
+        snapshot(cloud, f"snap-{number}", "vol-a", days, "0.5")
+        cloud.resource(
+            "aws.ami", f"ami-{number}",
+            facts={"created_at": ago(days).isoformat(), "in_use": newer_in_use and number == 2},
+            attributes={"BlockDeviceMappings": [{"Ebs": {"SnapshotId": f"snap-{number}"}}]},
+        )  # fmt: skip
+    assert {place for _, place in found(cloud)} == saved
+
+
+def found(cloud: Cloud) -> dict[tuple[str, str], str]:
+    cloud.run()
+    return cloud.said()

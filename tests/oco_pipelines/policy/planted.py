@@ -50,6 +50,7 @@ def charge(
     region: str = "eu-west-1",
     account: str = "111",
     tags: dict[str, str] | None = None,
+    provider: str = "aws",
 ) -> None:
     """One charge of use in USD."""
     day = LAST - timedelta(days=days_ago)
@@ -65,7 +66,7 @@ def charge(
         "charge_category, charge_period_start, charge_period_end, billing_period_start, "
         "billing_period_end, billing_account_id, source, source_partition, batch_id, row_hash, "
         "occurrence, valid_from) "
-        "VALUES ('aws', %(service)s, %(id)s, %(usd)s, 1, %(region)s, %(account)s, %(tags)s, "
+        "VALUES (%(provider)s, %(service)s, %(id)s, %(usd)s, 1, %(region)s, %(account)s, %(tags)s, "
         "%(day)s, %(usd)s, %(usd)s, %(usd)s, 'USD', 'Usage', %(day)s, %(day)s::date + 1, "
         "date_trunc('month', %(day)s::date), "
         "date_trunc('month', %(day)s::date) + interval '1 month', 'payer', 'test', 'p', "
@@ -79,6 +80,7 @@ def charge(
             "tags": Jsonb(tags or {}),
             "day": day,
             "batch": _BATCH,
+            "provider": provider,
         },
     )
     warehouse.execute(

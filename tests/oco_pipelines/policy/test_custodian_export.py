@@ -48,6 +48,23 @@ def test_cloud_custodian_loads_and_validates_an_exported_policy(actions: list[An
     [
         (stored("cost_last_30d > 5"), "filters[0]: has no equivalent"),
         (stored({"or": [{"a": 1}, {"oco.facts.public": True}]}), "filters[0].or[1]: has no"),
+        (stored({"not_null(oco.tags.owner, Name)": "absent"}), "filters[0]: has no equivalent"),
+        (
+            stored({"type": "value", "key": "Name", "op": "eq", "value_path": "oco.region"}),
+            "filters[0]: has no equivalent",
+        ),
+        (
+            stored({"type": "list-item", "key": '"oco".facts.volume_ids', "count": 1}),
+            "filters[0]: has no equivalent",
+        ),
+        (
+            stored({"type": "reduce", "group-by": "oco.region", "limit": 1}),
+            "filters[0]: has no equivalent",
+        ),
+        (
+            stored({"type": "metrics", "name": "CPUUtilization", "value": 1}, resource="azure.vm"),
+            "filters[0]: has no equivalent",
+        ),
         (stored({"type": "age", "days": 3}), "filters[0]: has no equivalent"),
         (stored("budget_breached", resource="oco.budget"), "resource: Cloud Custodian has no"),
         (stored({"type": "metrics", "name": "get_requests", "value": 1}), "filters[0]: has no"),
@@ -57,3 +74,8 @@ def test_what_cloud_custodian_cannot_do_is_named(policy: Any, where: str) -> Non
     with pytest.raises(InvalidInputError) as refused:
         to_custodian(policy)
     assert str(refused.value).startswith(where)
+
+
+@pytest.mark.parametrize("key", ["tag:oco", "Name.oco", "contains(Name, 'oco')"])
+def test_what_is_only_called_like_our_document_is_exported(key: str) -> None:
+    assert to_custodian(stored({key: "absent"}))["filters"] == [{key: "absent"}]

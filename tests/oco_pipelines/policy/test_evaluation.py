@@ -8,6 +8,8 @@ import pytest
 from oco_pipelines.policy.definitions import failing_policies
 from oco_pipelines.policy.evaluation import evaluate_policies
 from oco_warehouse.database import Warehouse
+from oco_warehouse.policy_engine.dry_run import dry_run
+from oco_warehouse.policy_rules import parse_rules
 from tests.oco_pipelines.policy import planted
 
 STOPPED = {"State": {"Name": "stopped"}, "Tags": [{"Key": "owner", "Value": "kim"}]}
@@ -75,6 +77,22 @@ def test_an_exemption_outlives_the_violation_and_ends_by_itself(house: Warehouse
     (back,) = planted.open_violations(house)
     assert back["exempt_reason"] == "a migration"
     assert back["exempt_until"] > datetime.now(UTC)
+
+
+def test_an_exemption_that_a_person_ended_does_not_come_back(house: Warehouse) -> None:
+    for until, reason in ((datetime.now(UTC) + timedelta(days=90), "migration"), (None, None)):
+        evaluate_policies(house)
+        house.execute(
+            "UPDATE oco.policy_violations SET exempt_until = %s, exempt_reason = %s "
+            "WHERE resolved_at IS NULL",
+            [until, reason],
+        )
+        mend(house)
+        evaluate_policies(house)
+        break_again(house)
+    evaluate_policies(house)
+    (violation,) = planted.open_violations(house)
+    assert violation["exempt_until"] is None
 
 
 def test_two_evaluations_at_once_leave_one_row(house: Warehouse) -> None:
@@ -156,6 +174,18 @@ def test_cost_of_a_resource_is_what_was_billed_in_the_window(house: Warehouse) -
     costs, _ = planted.open_violations(house)
     assert (costs["policy"], costs["resource_id"]) == ("costs", "i-1")
     assert costs["evidence"]["cost_last_30d"] == "3.75"
+
+
+def test_windows_of_a_cloud_end_with_its_own_bill(warehouse: Warehouse) -> None:
+    """One tells of a day two days later than the other, and a third has a charge of next year."""
+    for provider, late in (("aws", 0), ("azure", 2)):
+        for day in range(14):
+            charge = {"resource_id": provider, "provider": provider, "days_ago": late + day}
+            planted.charge(warehouse, "10" if day < 7 else "5", **charge)
+    planted.charge(warehouse, "1", resource_id="reserved", provider="gcp", days_ago=-365)
+    rules = {"resource": "oco.billed-resource", "filters": ["spend_change_pct_last_7d == 100"]}
+    found = dry_run(warehouse, parse_rules(rules), 10)
+    assert sorted(hit["resource_id"] for hit in found.hits) == ["aws", "azure"]
 
 
 def test_without_any_bill_no_cost_is_below_a_limit(house: Warehouse) -> None:

@@ -32,7 +32,7 @@ policies:
     filters:
       - {type: flow-logs, enabled: false}
       - "tag:owner": absent
-      - or: [{type: value, key: a, op: like, value: 1}]
+      - or: [{type: value, key: a, op: like, value: 1}, {not: [offhour, ssm]}]
       - marked-for-op
   - name: roles
     resource: aws.iam-role
@@ -43,6 +43,11 @@ policies:
   - name: stopped-long
     resource: ec2
     filters: [{"State.Name": stopped}]
+  - name: somewhere
+    resource: ec2
+    region: us-east-1
+    query: [{instance-state-name: running}]
+    filters: [{"State.Name": running}]
 """
 
 
@@ -60,10 +65,14 @@ def test_what_runs_here_is_read_and_each_filter_that_cannot_is_a_line(tmp_path: 
     starts = [
         "policies[1] (live).filters[0].type: flow-logs cannot run here",
         "policies[1] (live).filters[2].or[0].op: must be one of",
+        "policies[1] (live).filters[2].or[1].not[0]: offhour cannot run here: it judges",
+        "policies[1] (live).filters[2].or[1].not[1]: ssm cannot run here",
         "policies[1] (live).filters[3]: marked-for-op cannot run here",
         "policies[2] (roles).resource: 'aws.iam-role' is not in the inventory",
         "policies[3] (per-account).filters[0].value: {account_id} cannot run here",
         "policies[4].name: 'stopped-long' stands above already",
+        "policies[5] (somewhere).query: cannot run here: it asks the cloud",
+        "policies[5] (somewhere).region: cannot run here: a policy is about all regions",
     ]
     assert len(read.refused) == len(starts)
     for line, start in zip(read.refused, starts, strict=True):

@@ -68,11 +68,12 @@ def jump(warehouse: Warehouse) -> None:
 
 
 def budgets(warehouse: Warehouse) -> None:
-    for name, spent in (("bad", 10), ("good", 9)):
+    # Of the last no call has come since its period ended.
+    for name, spent, ended in (("bad", 10, -1), ("good", 9, -1), ("over", 10, 1)):
         warehouse.execute(
-            "INSERT INTO oco.budgets (id, scope, entity_id, limit_usd, spent_usd) "
-            "VALUES (%s, 'team', %s, 10, %s)",
-            [name, name, spent],
+            "INSERT INTO oco.budgets (id, scope, entity_id, limit_usd, spent_usd, period_start, "
+            "period_end) VALUES (%s, 'team', %s, 10, %s, now() - interval '40 days', %s)",
+            [name, name, spent, ago(ended)],
         )
 
 
@@ -91,11 +92,15 @@ def services(warehouse: Warehouse) -> None:
 
 
 def idle(warehouse: Warehouse) -> None:
-    for name, cpu in (("bad", 4), ("good", 6)):
-        planted.resource(warehouse, name)
+    old, stopped = {"created_at": ago(8)}, {"created_at": ago(8), "stopped_since": ago(1)}
+    machines = (
+        ("bad", 4, old), ("good", 6, old), ("new", 4, {"created_at": ago(6)}), ("off", 4, stopped),
+    )  # fmt: skip
+    for name, cpu, facts in machines:
+        planted.resource(warehouse, name, facts=facts)
         planted.metric(warehouse, name, "cpu_percent", cpu)
         planted.metric(warehouse, name, "network_bytes_per_second", 999)
-    planted.resource(warehouse, "unknown")
+    planted.resource(warehouse, "unknown", facts=old)
 
 
 def models(warehouse: Warehouse) -> None:
@@ -130,8 +135,8 @@ PLANTS: Final[dict[str, Plant]] = {
     "idle-instance": idle,
     "unattached-volume": pair(
         "aws.ebs",
-        {"attached": False, "created_at": ago(8)},
-        {"attached": False, "created_at": ago(6)},
+        {"attached": False, "created_at": ago(90), "unattached_since": ago(8)},
+        {"attached": False, "created_at": ago(90), "unattached_since": ago(6)},
     ),
     "stopped-instance": pair(
         "gcp.instance", {"stopped_since": ago(31)}, {"stopped_since": ago(29)}

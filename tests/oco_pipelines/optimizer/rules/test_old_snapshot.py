@@ -25,4 +25,5 @@ def test_what_has_a_source_or_an_image_or_is_not_known_is_left_alone() -> None:
     assert not judge(source_exists=True)
     assert not judge(source_exists=None)
     assert not judge(in_use=True)
+    assert not judge(blocks_shared=True)
     assert not judge(created_at=None)

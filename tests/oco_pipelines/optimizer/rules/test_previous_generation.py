@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from oco_pipelines.optimizer.recommendation import Recommendation
 from oco_pipelines.optimizer.rules.previous_generation import previous_generation
 from oco_pipelines.optimizer.thresholds import PreviousGeneration
@@ -36,6 +38,23 @@ def test_what_is_current_stopped_or_not_listed_is_left_alone() -> None:
     assert not judge(machine("c5.large"))
     assert not judge(machine(state="stopped"))
     assert not judge(machine(), PreviousGeneration(successors={}))
+
+
+@pytest.mark.parametrize(
+    ("size", "to_size"),
+    [
+        ("m2.xlarge", "r5.large"),  # $0.245 and $0.126; r5.xlarge would be $0.252
+        ("c1.xlarge", "c5.2xlarge"),
+        ("r3.8xlarge", "r5.8xlarge"),
+        ("t2.nano", "t3.nano"),
+        ("c4.8xlarge", None),  # c5 has 9xlarge
+        ("m4.10xlarge", None),
+        ("m3.medium", None),
+    ],
+)
+def test_a_successor_is_as_strong_and_exists(size: str, to_size: str | None) -> None:
+    found = judge(machine(size))
+    assert [one.evidence["to_size"] for one in found] == ([to_size] if to_size else [])
 
 
 def test_disks_have_generations_too() -> None:

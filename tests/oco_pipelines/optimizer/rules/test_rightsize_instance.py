@@ -84,6 +84,19 @@ def test_a_smaller_size_that_costs_as_much_is_not_recommended() -> None:
         ("azure", "Standard_B2ms", None),
         ("gcp", "n2-standard-8", ("n2-standard-4", 0.5)),
         ("gcp", "e2-micro", None),
+        ("azure", "Standard_D48s_v3", ("Standard_D32s_v3", 2 / 3)),
+        ("azure", "Standard_F8s_v2", ("Standard_F4s_v2", 0.5)),
+        ("azure", "Standard_D4_v2", None),  # of 8 CPUs, and Standard_D2_v2 of 2
+        ("azure", "Standard_D14", None),
+        ("azure", "Standard_E80is_v4", None),
+        ("gcp", "c2-standard-60", None),
+        ("gcp", "g2-standard-8", None),
+        ("aws", "p3.8xlarge", None),
+        ("aws", "g4dn.xlarge", None),
+        ("aws", "i3.2xlarge", None),
+        ("aws", "x1e.xlarge", None),
+        ("aws", "m5zn.12xlarge", None),
+        ("aws", "m7i-flex.xlarge", ("m7i-flex.large", 0.5)),
     ],
 )
 def test_sizes_are_known_by_their_names(provider: str, size: str, first: Any) -> None:
@@ -94,3 +107,4 @@ def test_sizes_are_known_by_their_names(provider: str, size: str, first: Any) ->
 def test_sizes_that_not_every_family_has_are_taken_where_the_bill_has_them() -> None:
     assert smaller_sizes("aws", "m5.16xlarge", frozenset())[0] == ("m5.4xlarge", 0.25)
     assert smaller_sizes("aws", "m5.16xlarge", {"m5.8xlarge"})[0] == ("m5.8xlarge", 0.5)
+    assert smaller_sizes("gcp", "c2-standard-60", {"c2-standard-30"}) == [("c2-standard-30", 0.5)]
