@@ -11,13 +11,14 @@ from oco_pipelines.inventory.found import FoundResource, as_json
 KIND: Final = "aws.s3"
 # Of S3 in us-east-1, whose buckets have no location, and of buckets from before there were regions.
 _NAMES: Final = {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}
-# What is asked about a bucket, the field of the answer, and where it stands in the document.
+# What is asked about a bucket, the field of the answer (all of it where there is none), and where
+# it stands in the document: where Cloud Custodian has it.
 _DETAILS: Final = (
     ("get_bucket_tagging", "TagSet", "Tags"),
     ("get_bucket_encryption", "ServerSideEncryptionConfiguration", "Encryption"),
     ("get_public_access_block", "PublicAccessBlockConfiguration", "PublicAccessBlock"),
     ("get_bucket_policy_status", "PolicyStatus", "PolicyStatus"),
-    ("get_bucket_lifecycle_configuration", "Rules", "Lifecycle"),
+    ("get_bucket_lifecycle_configuration", None, "Lifecycle"),
 )
 
 
@@ -28,14 +29,22 @@ def buckets(aws: Aws, place: Place) -> Iterator[FoundResource]:
             name = one["Name"]
             region = one.get("BucketRegion") or _region(aws, place, name)
             details = {
-                field: (aws.detail("s3", region or place.region, operation, Bucket=name) or {}).get(
-                    wanted
+                field: _told(
+                    aws.detail("s3", region or place.region, operation, Bucket=name), wanted
                 )
                 for operation, wanted, field in _DETAILS
             }
             document = {**as_json(one), **as_json(details), "Tags": as_json(details["Tags"] or [])}
             home = Place(place.account_id, region or place.region)
             yield bucket(home, document, frozenset(aws.lacking))
+
+
+def _told(answer: Mapping[str, Any] | None, wanted: str | None) -> Any:
+    if answer is None:
+        return None
+    if wanted is not None:
+        return answer.get(wanted)
+    return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
 
 
 def bucket(place: Place, document: Mapping[str, Any], lacking: frozenset[str]) -> FoundResource:

@@ -143,8 +143,8 @@ HISTORY: Final = """
         JOIN bill_ends USING (provider)
         WHERE cost.valid_to IS NULL AND cost.charge_category = 'Usage' AND cost.charge_class IS NULL
           AND cost.resource_id IS NOT NULL AND cost.service_category = ANY ({categories})
-          AND lower(coalesce(cost.usage_unit, cost.pricing_unit)) ~ '^(1 )?(hours?|hrs?|h)$'
           AND cost.charge_period_end > cost.charge_period_start + interval '1 hour'
+          AND lower(coalesce(cost.usage_unit, cost.pricing_unit)) ~ '^(1 )?(hours?|hrs?|h)$'
           AND cost.date >= {first}::date AND cost.date >= bill_ends.end_day - {days}::integer
           AND cost.date < bill_ends.end_day
         GROUP BY 1, 2, 3, 4

@@ -91,6 +91,17 @@ METRICS: Final = {
 # Their average is a count of the interval, so that they can be summed.
 COUNTED_METRICS: Final = ("requests", "bytes_out", "get_requests")
 
+# What Cloud Custodian reads of a kind and inventory does not: a policy would take it for missing.
+UNREAD: Final = {
+    "aws.s3": frozenset(
+        (
+            *("Acl", "Location", "Logging", "Notification", "Policy", "Replication"),
+            *("Versioning", "Website"),
+        )
+    ),
+    "aws.lambda": frozenset(("Environment", "Policy")),
+}
+
 # Why well-known filters of Cloud Custodian cannot run on an inventory.
 _ASKS: Final = "it asks the cloud when it runs, and only inventory is read here"
 _MARKS: Final = "it reads marks that Cloud Custodian's own actions write"

@@ -18,6 +18,10 @@ LONGEST_KEY: Final = 500
 MOST_SELECTIONS: Final = 6
 TAG: Final = "tag:"
 _ANNOTATION: Final = "c7n:"
+_CHAINS: Final = (
+    *("subexpression", "index_expression", "pipe", "projection", "value_projection"),
+    *("filter_projection", "flatten", "slice"),
+)
 _SELECTIONS: Final = ("multi_select_list", "multi_select_dict")
 
 
@@ -71,6 +75,21 @@ def check_path(path: str, where: str) -> None:
         raise InvalidRuleError(
             where, f"the expression selects into lists or objects over {MOST_SELECTIONS} times"
         )
+
+
+def root_members(path: str) -> set[str]:
+    """Members of the document itself that a checked JMESPath looks at."""
+    return _roots(jmespath.compile(path).parsed)
+
+
+def _roots(node: Mapping[str, Any]) -> set[str]:
+    if node["type"] == "field":
+        return {node["value"]}
+    children = [child for child in node["children"] if isinstance(child, dict)]
+    # What follows in these looks at what the first of them has found.
+    if node["type"] in _CHAINS:
+        children = children[:1]
+    return set().union(*map(_roots, children))
 
 
 def read_key(entry: Mapping[str, Any], path: str, where: str) -> Key:

@@ -17,7 +17,7 @@ from typing import Any, Final
 from oco_warehouse.errors import InvalidRuleError
 from oco_warehouse.policy_rules import grammar, reading
 from oco_warehouse.policy_rules.filters import Filter, Group, ListItem
-from oco_warehouse.policy_rules.keys import check_path
+from oco_warehouse.policy_rules.keys import TAG, check_path, root_members
 from oco_warehouse.policy_rules.reading import shown
 from oco_warehouse.policy_rules.short_texts import EXAMPLES, is_short_text, read_short_text
 from oco_warehouse.policy_rules.special_filters import (
@@ -97,7 +97,9 @@ class _Reader:
                 raise InvalidRuleError(where, f"{shown(name)} is no key")
             if name in _GROUPS:
                 return Group(name, self.all_of(value, f"{where}.{name}", depth + 1))  # type: ignore[arg-type]
-            return read_short(name, value, where)
+            short = read_short(name, value, where)
+            self.check_read(name, f"{where}.{name}")
+            return short
         kind = entry.get("type")
         if not isinstance(kind, str) or not kind:
             raise InvalidRuleError(f"{where}.type", "is needed: which filter it is")
@@ -109,7 +111,12 @@ class _Reader:
         """A filter by its `type`; `at` is where that stands, when it is not `where.type`."""
         kind, at = entry["type"], at or f"{where}.type"
         if kind == "value":
-            return read_value(entry, where)
+            found = read_value(entry, where)
+            names = ["key", "value_path"]
+            names += ["value"] if entry.get("value_type") == "expr" else []
+            for name in names:
+                self.check_read(entry.get(name), f"{where}.{name}")
+            return found
         if kind == "reduce":
             return read_reduce(entry, where)
         if self.in_items:
@@ -118,10 +125,20 @@ class _Reader:
             )
         if kind == "list-item":
             return self.list_item(entry, where, depth)
-        found = self.condition(entry, where) or self.of_inventory(entry, where)
-        if found is None:
+        special = self.condition(entry, where) or self.of_inventory(entry, where)
+        if special is None:
             raise InvalidRuleError(at, _unknown(kind, self.resources[0]))
-        return found
+        return special
+
+    def check_read(self, path: object, where: str) -> None:
+        """Refuse what Cloud Custodian would find at a path, and inventory does not have."""
+        if self.in_items or not isinstance(path, str) or path.startswith(TAG):
+            return
+        for resource in self.resources:
+            for name in sorted(grammar.UNREAD.get(resource, frozenset()) & root_members(path)):
+                raise InvalidRuleError(
+                    where, f"{name} cannot be judged here: the inventory of {resource} lacks it"
+                )
 
     def condition(self, entry: Mapping[str, Any], where: str) -> Filter | None:
         """What Cloud Custodian lacks; None for another filter."""
@@ -149,6 +166,7 @@ class _Reader:
         reading.known_members(entry, where, ("type", "key", "attrs", "count", "count_op"))
         key = reading.text(entry, "key", where)
         check_path(key, f"{where}.key")
+        self.check_read(key, f"{where}.key")
         count = None
         if "count" in entry:
             count = reading.number(entry, "count", where, least=0, most=1_000_000)

@@ -272,7 +272,14 @@ def test_a_bucket_is_told_with_its_region_its_tags_and_who_may_see_it(
     s3.put_bucket_tagging(
         Bucket="open-data", Tagging={"TagSet": [{"Key": "team", "Value": "data"}]}
     )
+    rule = {"ID": "old", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 9}}
+    s3.put_bucket_lifecycle_configuration(
+        Bucket="open-data", LifecycleConfiguration={"Rules": [rule]}
+    )
     found = {one.resource_id: one for one in aws_s3.buckets(connect(), place())}
+    # As Cloud Custodian has it.
+    assert found["open-data"].attributes["Lifecycle"]["Rules"][0]["Expiration"] == {"Days": 9}
+    assert found["private"].attributes["Lifecycle"] is None
     assert found["open-data"].region == "eu-central-1"
     assert found["private"].region == "us-east-1"
     assert found["open-data"].tags == {"team": "data"}

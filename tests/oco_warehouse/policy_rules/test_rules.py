@@ -51,6 +51,15 @@ def value(**members: Any) -> dict[str, Any]:
         (rules(value(value="a\0b")), "filters[0].value"),
         (rules({"or": [value(value="logs-{account_id}")]}), "filters[0].or[0].value"),
         (rules("cost_last_30d > -5"), "filters[0].value"),
+        (rules({"Logging": "absent"}, resource="s3"), "filters[0].Logging"),
+        (
+            rules({"or": [value(key="length(Acl.Grants || `[]`)")]}, resource="aws.s3"),
+            "filters[0].or[0].key",
+        ),
+        (
+            rules({"type": "list-item", "key": "Policy.Statement", "count": 1}, resource="s3"),
+            "filters[0].key",
+        ),
         (rules({"type": "cost", "value": "1e400"}), "filters[0].value"),
         (rules("spend_change_pct < -101"), "filters[0].value"),
         (rules("untagged_spend_share > 20", resource="oco.cost"), "filters[0].value"),
@@ -169,3 +178,8 @@ def test_any_json_is_read_or_refused_and_never_anything_else(filters: Any, resou
     for entry in ({"resource": resource, "filters": filters}, rules(filters, resource=resource)):
         with suppress(InvalidRuleError):
             parse_rules(entry)
+
+
+@pytest.mark.parametrize("key", ["Encryption.Policy", "Rules[?Logging]", "tag:Policy", "Lifecycle"])
+def test_what_is_only_called_like_what_inventory_lacks_is_judged(key: str) -> None:
+    assert parse_rules(rules({key: "present"}, resource="aws.s3"))
