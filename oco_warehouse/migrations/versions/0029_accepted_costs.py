@@ -3,7 +3,7 @@
 from oco_warehouse.migrations.sql import run_sql
 
 revision = "0029_accepted_costs"
-down_revision = "0027_recovery_points"
+down_revision = "0028_partition_days"
 
 
 def upgrade() -> None:
