@@ -71,6 +71,17 @@ cost_by_level as (
     from {{ ref('fct_cost_daily') }} as costs
     cross join lateral (values ('all', 'all'), ('team', costs.team)) as levels (level, entity)
     group by costs.usage_date, levels.level, levels.entity
+
+    union all
+
+    select
+        usage_date,
+        'namespace' as level,
+        {{ kubernetes_namespace('tags') }} as entity,
+        sum(effective_cost_usd) as platform_cost_usd
+    from {{ ref('int_cloud_cost_cells') }}
+    where {{ kubernetes_namespace('tags') }} is not null
+    group by usage_date, {{ kubernetes_namespace('tags') }}
 ),
 
 both_sides as (
