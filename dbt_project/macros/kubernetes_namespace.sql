@@ -6,3 +6,12 @@
         {%- endfor %}
     )
 {%- endmacro %}
+
+{# Whether a set of tags has a key that may name one; cheaper than the name. #}
+{% macro may_name_namespace(tags) -%}
+    {{ tags }} ?| array[
+        {%- for key in var('kubernetes_namespace_tags') %}
+        '{{ key }}'{{ ',' if not loop.last }}
+        {%- endfor %}
+    ]
+{%- endmacro %}

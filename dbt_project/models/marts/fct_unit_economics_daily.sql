@@ -77,11 +77,18 @@ cost_by_level as (
     select
         usage_date,
         'namespace' as level,
-        {{ kubernetes_namespace('tags') }} as entity,
+        namespace as entity,
         sum(effective_cost_usd) as platform_cost_usd
-    from {{ ref('int_cloud_cost_cells') }}
-    where {{ kubernetes_namespace('tags') }} is not null
-    group by usage_date, {{ kubernetes_namespace('tags') }}
+    from (
+        select
+            usage_date,
+            {{ kubernetes_namespace('tags') }} as namespace,
+            effective_cost_usd
+        from {{ ref('int_cloud_cost_cells') }}
+        where {{ may_name_namespace('tags') }}
+    ) as named
+    where namespace is not null
+    group by usage_date, namespace
 ),
 
 both_sides as (
