@@ -63,12 +63,15 @@ class Outlook:
 def outlook(cost: DailyCost, as_of: date, until: date) -> Outlook | str:
     """What is expected from the day after `as_of` to before `until`, or why nothing is."""
     days = filled(cost.metered, as_of)
+    first = min((*cost.metered, *cost.charged), default=as_of)
+    if cost.charged and not any(cost.metered.values()):
+        # Fees alone: since the first of them no use has come.
+        days = [(first + n * DAY, ZERO) for n in range((as_of - first).days + 1)]
     made = model(days)
     if made is None:
         return reason_without_model(days)
     ahead = made.ahead((until - as_of).days - 1)
     metered = {as_of + (n + 1) * DAY: money(usd) for n, usd in enumerate(ahead)}
-    first = min((*cost.metered, *cost.charged), default=as_of)
     expected = monthly_charges(cost.charged, first, as_of)
     return Outlook(as_of, metered, charges_ahead(expected, cost.charged, as_of, until), made)
 

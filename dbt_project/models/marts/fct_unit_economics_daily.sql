@@ -71,6 +71,24 @@ cost_by_level as (
     from {{ ref('fct_cost_daily') }} as costs
     cross join lateral (values ('all', 'all'), ('team', costs.team)) as levels (level, entity)
     group by costs.usage_date, levels.level, levels.entity
+
+    union all
+
+    select
+        usage_date,
+        'namespace' as level,
+        namespace as entity,
+        sum(effective_cost_usd) as platform_cost_usd
+    from (
+        select
+            usage_date,
+            {{ kubernetes_namespace('tags') }} as namespace,
+            effective_cost_usd
+        from {{ ref('int_cloud_cost_cells') }}
+        where {{ may_name_namespace('tags') }}
+    ) as named
+    where namespace is not null
+    group by usage_date, namespace
 ),
 
 both_sides as (

@@ -172,6 +172,22 @@ def test_a_fee_that_is_still_to_come_this_month_is_expected_and_none_owes_anythi
     assert date(2026, 11, 30) in charges_ahead(due, had, AS_OF, date(2026, 12, 1))
 
 
+def test_what_has_fees_alone_is_forecast_by_its_fees() -> None:
+    cost = DailyCost()
+    for month in (8, 9, 10):
+        cost.add(CostRow(date(2026, month, 3), Decimal(0), Decimal(500)))
+    rows = forecast_rows(cost, AS_OF)
+    month, ahead = only(rows, "month_end"), only(rows, "next_90_days")
+    assert (month.actual_usd, month.expected_usd, month.low_usd) == (500, 500, 500)
+    assert (ahead.expected_usd, ahead.wape, ahead.history_days) == (1500, 0, 79)
+
+
+def test_use_that_has_just_begun_has_no_forecast_though_there_are_fees() -> None:
+    cost = days_of(["5"], AS_OF + timedelta(days=1))
+    cost.add(CostRow(date(2026, 8, 3), Decimal(0), Decimal(500)))
+    assert only(forecast_rows(cost, AS_OF), "month_end").reason is not None
+
+
 def test_without_a_complete_month_no_fee_is_expected() -> None:
     charged = {date(2026, 10, 1): Decimal(500)}
     assert monthly_charges(charged, date(2026, 9, 2), AS_OF) is None
