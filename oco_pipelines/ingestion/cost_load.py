@@ -157,7 +157,9 @@ def _replace(
     moment = begin_batch(connection, batch, origin)
     begin_days(connection)
     refuse_replaced(connection, origin.source, origin.partition, replaces)
-    new = Replacement(connection, origin.source, origin.partition, batch, moment)
+    new = Replacement(
+        connection, origin.source, origin.partition, batch, moment, estimated=origin.estimated
+    )
     closed = close_replaced(connection, origin.source, replaces, batch, moment)
     closed += new.begin()
     for part in parts:
@@ -174,7 +176,8 @@ def _replace(
             "add it with `oco rates import`"
         )
     inserted, vanished = new.settle()
-    mark_estimated(connection, origin)
+    if new.restates:
+        mark_estimated(connection, origin)
     say_days(connection, batch, new.days)
     loaded = sum_partition(connection, origin.source, origin.partition)
     disjoint = (origin.source, origin.siblings) if origin.siblings else None

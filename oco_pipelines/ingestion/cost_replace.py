@@ -38,6 +38,7 @@ class Replacement:
         partition: which of the source's partitions.
         batch: the load.
         moment: when it begins to hold; later than that of every load before it.
+        estimated: whether the provider still calls the rows that come in an estimate.
 
     Attributes:
         days: of the rows that were inserted; whole after `settle`.
@@ -45,7 +46,14 @@ class Replacement:
     """
 
     def __init__(
-        self, connection: Connection, source: str, partition: str, batch: UUID, moment: datetime
+        self,
+        connection: Connection,
+        source: str,
+        partition: str,
+        batch: UUID,
+        moment: datetime,
+        *,
+        estimated: bool,
     ) -> None:
         self._connection = connection
         self._batch = batch
@@ -54,6 +62,7 @@ class Replacement:
             "partition": partition,
             "batch": batch,
             "moment": moment,
+            "estimated": estimated,
         }
         self._taken = 0
         self._sent = 0
@@ -98,8 +107,8 @@ class Replacement:
         # A row of the source may have become several charges: each has a number of its own here.
         charges = accepted.drop(ROW_NUMBER).with_row_index(_NUMBER, offset=self._taken + 1)
         self._taken += accepted.height
-        # In the order of the index on hashes: neighbours lie on pages that were just read.
-        rows = charges.sort("row_hash").with_columns(pl.len().over("row_hash").alias("n"))
+        # In the order of the index on days and hashes: neighbours lie on pages that were just read.
+        rows = charges.sort("date", "row_hash").with_columns(pl.len().over("row_hash").alias("n"))
         if rows["n"].max() != 1:
             rows = rows.unique("row_hash", keep="first", maintain_order=True)
         known = self._known(rows)
@@ -113,6 +122,7 @@ class Replacement:
             pl.lit(self._names["source"]).alias("source"),
             pl.lit(self._names["partition"]).alias("source_partition"),
             pl.lit(str(self._batch)).alias("batch_id"),
+            pl.lit(str(self._names["estimated"]).lower()).alias("estimated"),
             pl.lit(str(self._names["moment"])).alias("valid_from"),
         )
         whole = whole.drop(_NUMBER, "n")
@@ -202,8 +212,8 @@ class Replacement:
         """Give identical rows their occurrences from 2 on, as far as they are not believed yet."""
         statement = sql.SQL(
             """
-            INSERT INTO oco.cloud_costs ({columns}, occurrence, batch_id, valid_from)
-            SELECT {last}, g.occurrence, %(batch)s, %(moment)s
+            INSERT INTO oco.cloud_costs ({columns}, occurrence, batch_id, valid_from, estimated)
+            SELECT {last}, g.occurrence, %(batch)s, %(moment)s, %(estimated)s
             FROM (SELECT * FROM wanted WHERE n > 1) AS w
             CROSS JOIN LATERAL (
                 SELECT * FROM (
