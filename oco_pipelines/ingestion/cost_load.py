@@ -35,7 +35,7 @@ from oco_pipelines.ingestion.cost_overlap import (
     refuse_replaced,
     refuse_same_bill,
 )
-from oco_pipelines.ingestion.cost_partitions import sum_partition
+from oco_pipelines.ingestion.cost_partitions import is_converted, sum_partition
 from oco_pipelines.ingestion.cost_replace import Replacement
 from oco_pipelines.ingestion.cost_totals import Totals, add_totals, totals_from_rows
 from oco_pipelines.ingestion.focus_normalise import Normalised, Rejected
@@ -231,7 +231,7 @@ def _refusals_named(partition: str) -> Iterator[None]:
 
 def _has_old_rates(connection: Connection, origin: Origin) -> bool:
     """Whether a rate was corrected since the partition was loaded."""
-    return bool(
+    return is_converted(connection, origin.source, origin.partition) and bool(
         connection.execute(
             "SELECT 1 FROM oco.cloud_costs AS c JOIN oco.exchange_rates AS r "
             "ON r.from_currency = c.billing_currency AND r.to_currency = 'USD' "

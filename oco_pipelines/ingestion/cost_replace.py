@@ -16,6 +16,7 @@ from psycopg import sql
 
 from oco_pipelines.ingestion.cost_copy import Rates, copy_frame, price_in_usd, row_ids
 from oco_pipelines.ingestion.cost_days import change_rows
+from oco_pipelines.ingestion.cost_partitions import is_converted
 from oco_pipelines.ingestion.cost_tags import add_tags, begin_tags, say_tags
 from oco_pipelines.ingestion.focus_columns import warehouse_columns
 from oco_pipelines.ingestion.focus_reader import ROW_NUMBER
@@ -64,6 +65,7 @@ class Replacement:
             "moment": moment,
             "estimated": estimated,
         }
+        self._was_converted = is_converted(connection, source, partition)
         self._taken = 0
         self._sent = 0
         self.restates = False
@@ -85,7 +87,17 @@ class Replacement:
 
     def begin(self) -> int:
         """Stop believing rows whose exchange rate was corrected; returns how many."""
-        closed = change_rows(
+        closed = self._close_old_rates() if self._was_converted else 0
+        left = self._connection.execute(
+            "SELECT 1 FROM oco.cloud_costs WHERE source = %(source)s "
+            "AND source_partition = %(partition)s AND valid_to IS NULL LIMIT 1",
+            self._names,
+        ).fetchall()
+        self.restates = bool(left)
+        return closed
+
+    def _close_old_rates(self) -> int:
+        return change_rows(
             self._connection,
             "UPDATE oco.cloud_costs AS c SET valid_to = %(moment)s FROM oco.exchange_rates AS r "
             "WHERE r.from_currency = c.billing_currency AND r.to_currency = 'USD' "
@@ -94,13 +106,6 @@ class Replacement:
             "AND c.valid_to IS NULL AND c.billing_currency <> 'USD' AND c.usd_rate <> r.rate",
             self._names,
         )
-        left = self._connection.execute(
-            "SELECT 1 FROM oco.cloud_costs WHERE source = %(source)s "
-            "AND source_partition = %(partition)s AND valid_to IS NULL LIMIT 1",
-            self._names,
-        ).fetchall()
-        self.restates = bool(left)
-        return closed
 
     def add(self, accepted: pl.DataFrame, rates: Rates) -> None:
         """Take in some accepted rows of the file."""
