@@ -5,7 +5,8 @@ belong here: what is modelled from charges (`marts`) or judged by them (`optimiz
 
 The files in the order of the flow: object_store → sources → csv_blocks → table_reader →
 focus_reader → focus_columns → focus_values → focus_vectors → focus_hash → cost_totals →
-focus_normalise → cost_copy → cost_replace → cost_overlap → cost_batch → cost_load → definitions.
+focus_normalise → cost_copy → cost_partitions → cost_replace → cost_overlap → cost_batch →
+cost_load → definitions.
 Beside focus_reader come in AWS' Cost and Usage Reports (aws_file → aws_cur), Azure's cost exports
 (azure_file → azure_export → azure_pair) and GCP's billing export (gcp_file → gcp_reader →
 gcp_export).

@@ -35,7 +35,7 @@ from oco_pipelines.ingestion.cost_overlap import (
     refuse_replaced,
     refuse_same_bill,
 )
-from oco_pipelines.ingestion.cost_partitions import sum_partition
+from oco_pipelines.ingestion.cost_partitions import is_converted, sum_partition
 from oco_pipelines.ingestion.cost_replace import Replacement
 from oco_pipelines.ingestion.cost_totals import Totals, add_totals, totals_from_rows
 from oco_pipelines.ingestion.focus_normalise import Normalised, Rejected
@@ -157,7 +157,9 @@ def _replace(
     moment = begin_batch(connection, batch, origin)
     begin_days(connection)
     refuse_replaced(connection, origin.source, origin.partition, replaces)
-    new = Replacement(connection, origin.source, origin.partition, batch, moment)
+    new = Replacement(
+        connection, origin.source, origin.partition, batch, moment, estimated=origin.estimated
+    )
     closed = close_replaced(connection, origin.source, replaces, batch, moment)
     closed += new.begin()
     for part in parts:
@@ -174,7 +176,8 @@ def _replace(
             "add it with `oco rates import`"
         )
     inserted, vanished = new.settle()
-    mark_estimated(connection, origin)
+    if new.restates:
+        mark_estimated(connection, origin)
     say_days(connection, batch, new.days)
     loaded = sum_partition(connection, origin.source, origin.partition)
     disjoint = (origin.source, origin.siblings) if origin.siblings else None
@@ -228,7 +231,7 @@ def _refusals_named(partition: str) -> Iterator[None]:
 
 def _has_old_rates(connection: Connection, origin: Origin) -> bool:
     """Whether a rate was corrected since the partition was loaded."""
-    return bool(
+    return is_converted(connection, origin.source, origin.partition) and bool(
         connection.execute(
             "SELECT 1 FROM oco.cloud_costs AS c JOIN oco.exchange_rates AS r "
             "ON r.from_currency = c.billing_currency AND r.to_currency = 'USD' "

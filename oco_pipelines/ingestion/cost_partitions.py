@@ -59,3 +59,14 @@ def forget_partitions(connection: Connection, source: str, partitions: Collectio
         "WHERE source = %s AND source_partition = ANY (%s)",
         [source, list(partitions)],
     )
+
+
+def is_converted(connection: Connection, source: str, partition: str) -> bool:
+    """Whether any charge of a partition is in another currency than USD, which has no rate."""
+    return bool(
+        connection.execute(
+            "SELECT 1 FROM oco.cloud_cost_partition_days "
+            "WHERE source = %s AND source_partition = %s AND billing_currency <> 'USD' LIMIT 1",
+            [source, partition],
+        ).fetchall()
+    )

@@ -16,6 +16,7 @@ from psycopg import sql
 
 from oco_pipelines.ingestion.cost_copy import Rates, copy_frame, price_in_usd, row_ids
 from oco_pipelines.ingestion.cost_days import change_rows
+from oco_pipelines.ingestion.cost_partitions import is_converted
 from oco_pipelines.ingestion.cost_tags import add_tags, begin_tags, say_tags
 from oco_pipelines.ingestion.focus_columns import warehouse_columns
 from oco_pipelines.ingestion.focus_reader import ROW_NUMBER
@@ -38,6 +39,7 @@ class Replacement:
         partition: which of the source's partitions.
         batch: the load.
         moment: when it begins to hold; later than that of every load before it.
+        estimated: whether the provider still calls the rows that come in an estimate.
 
     Attributes:
         days: of the rows that were inserted; whole after `settle`.
@@ -45,7 +47,14 @@ class Replacement:
     """
 
     def __init__(
-        self, connection: Connection, source: str, partition: str, batch: UUID, moment: datetime
+        self,
+        connection: Connection,
+        source: str,
+        partition: str,
+        batch: UUID,
+        moment: datetime,
+        *,
+        estimated: bool,
     ) -> None:
         self._connection = connection
         self._batch = batch
@@ -54,7 +63,9 @@ class Replacement:
             "partition": partition,
             "batch": batch,
             "moment": moment,
+            "estimated": estimated,
         }
+        self._was_converted = is_converted(connection, source, partition)
         self._taken = 0
         self._sent = 0
         self.restates = False
@@ -76,15 +87,7 @@ class Replacement:
 
     def begin(self) -> int:
         """Stop believing rows whose exchange rate was corrected; returns how many."""
-        closed = change_rows(
-            self._connection,
-            "UPDATE oco.cloud_costs AS c SET valid_to = %(moment)s FROM oco.exchange_rates AS r "
-            "WHERE r.from_currency = c.billing_currency AND r.to_currency = 'USD' "
-            "AND r.month = date_trunc('month', c.date)::date "
-            "AND c.source = %(source)s AND c.source_partition = %(partition)s "
-            "AND c.valid_to IS NULL AND c.billing_currency <> 'USD' AND c.usd_rate <> r.rate",
-            self._names,
-        )
+        closed = self._close_old_rates() if self._was_converted else 0
         left = self._connection.execute(
             "SELECT 1 FROM oco.cloud_costs WHERE source = %(source)s "
             "AND source_partition = %(partition)s AND valid_to IS NULL LIMIT 1",
@@ -93,13 +96,24 @@ class Replacement:
         self.restates = bool(left)
         return closed
 
+    def _close_old_rates(self) -> int:
+        return change_rows(
+            self._connection,
+            "UPDATE oco.cloud_costs AS c SET valid_to = %(moment)s FROM oco.exchange_rates AS r "
+            "WHERE r.from_currency = c.billing_currency AND r.to_currency = 'USD' "
+            "AND r.month = date_trunc('month', c.date)::date "
+            "AND c.source = %(source)s AND c.source_partition = %(partition)s "
+            "AND c.valid_to IS NULL AND c.billing_currency <> 'USD' AND c.usd_rate <> r.rate",
+            self._names,
+        )
+
     def add(self, accepted: pl.DataFrame, rates: Rates) -> None:
         """Take in some accepted rows of the file."""
         # A row of the source may have become several charges: each has a number of its own here.
         charges = accepted.drop(ROW_NUMBER).with_row_index(_NUMBER, offset=self._taken + 1)
         self._taken += accepted.height
-        # In the order of the index on hashes: neighbours lie on pages that were just read.
-        rows = charges.sort("row_hash").with_columns(pl.len().over("row_hash").alias("n"))
+        # In the order of the index on days and hashes: neighbours lie on pages that were just read.
+        rows = charges.sort("date", "row_hash").with_columns(pl.len().over("row_hash").alias("n"))
         if rows["n"].max() != 1:
             rows = rows.unique("row_hash", keep="first", maintain_order=True)
         known = self._known(rows)
@@ -113,6 +127,7 @@ class Replacement:
             pl.lit(self._names["source"]).alias("source"),
             pl.lit(self._names["partition"]).alias("source_partition"),
             pl.lit(str(self._batch)).alias("batch_id"),
+            pl.lit(str(self._names["estimated"]).lower()).alias("estimated"),
             pl.lit(str(self._names["moment"])).alias("valid_from"),
         )
         whole = whole.drop(_NUMBER, "n")
@@ -202,8 +217,8 @@ class Replacement:
         """Give identical rows their occurrences from 2 on, as far as they are not believed yet."""
         statement = sql.SQL(
             """
-            INSERT INTO oco.cloud_costs ({columns}, occurrence, batch_id, valid_from)
-            SELECT {last}, g.occurrence, %(batch)s, %(moment)s
+            INSERT INTO oco.cloud_costs ({columns}, occurrence, batch_id, valid_from, estimated)
+            SELECT {last}, g.occurrence, %(batch)s, %(moment)s, %(estimated)s
             FROM (SELECT * FROM wanted WHERE n > 1) AS w
             CROSS JOIN LATERAL (
                 SELECT * FROM (

@@ -1,4 +1,4 @@
-"""What each partition of cloud costs adds up to, and an index that finds a day of one."""
+"""What each partition of cloud costs adds up to, and indexes of its charges by day."""
 
 from oco_warehouse.migrations.sql import run_sql
 

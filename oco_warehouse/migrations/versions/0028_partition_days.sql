@@ -35,5 +35,9 @@ CREATE INDEX ix_cloud_cost_partition_days_date ON oco.cloud_cost_partition_days 
 DROP INDEX oco.ix_cloud_costs_source_partition;
 CREATE INDEX ix_cloud_costs_source_partition ON oco.cloud_costs (source, source_partition, date) WHERE valid_to IS NULL;
 
+-- The day first: a file of few days touches few pages of it, however long the month is.
+DROP INDEX oco.ux_cloud_costs_current;
+CREATE UNIQUE INDEX ux_cloud_costs_current ON oco.cloud_costs (date, row_hash, occurrence, source, source_partition) WHERE valid_to IS NULL;
+
 -- Every load asks which others are of the same days.
 CREATE INDEX idx_ingestion_batches_days ON oco.ingestion_batches (source, first_date) WHERE replaced_by IS NULL;

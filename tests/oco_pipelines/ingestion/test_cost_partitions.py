@@ -82,6 +82,18 @@ def test_retention_forgets_what_partitions_added_up_to(
     ]
 
 
+def test_charges_that_are_an_estimate_are_written_once(
+    warehouse: Warehouse, make_charge: MakeCharge, make_csv: Make
+) -> None:
+    tables = read_focus("a.csv", make_csv(make_charge(), make_charge(), make_charge(SkuId="other")))
+    load(warehouse, map(normalise, tables), Origin(SOURCE, "a.csv", "0", estimated=True))
+    rows = warehouse.query(
+        "SELECT bool_and(estimated) AS estimated, count(*) AS charges, "
+        "max((ctid::text::point)[1]) AS places FROM oco.cloud_costs"
+    )
+    assert rows == [{"estimated": True, "charges": 3, "places": 3}]
+
+
 # The judgement by the charges themselves, as it was before their sums were kept.
 
 SAME = (
