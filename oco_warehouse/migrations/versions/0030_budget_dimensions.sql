@@ -1,0 +1,1 @@
+COMMENT ON COLUMN oco.cloud_budgets.filter IS 'Charges that count: lists of values by source, provider, service, account, region, team, environment, cost_center, application, charge_category, and by tag key in tags; all must hold, {} is everything';
