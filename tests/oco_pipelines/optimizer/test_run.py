@@ -299,3 +299,41 @@ def test_an_image_saves_nothing_of_what_a_newer_one_in_use_shares(
 def found(cloud: Cloud) -> dict[tuple[str, str], str]:
     cloud.run()
     return cloud.said()
+
+
+def unseen(cloud: Cloud, days: int) -> None:
+    """The account is listed, and no listing has had any of its resources for so long."""
+    cloud.warehouse.execute(
+        "INSERT INTO oco.inventory_listings (source, provider, account_id, region, resource_type, "
+        "status, permission, problem, resources) VALUES ('main', 'aws', '111', 'us-east-1', "
+        "'aws.ebs', 'denied', 'ec2:DescribeVolumes', 'it is denied', 0) ON CONFLICT DO NOTHING"
+    )
+    cloud.warehouse.execute(
+        "UPDATE oco.resources SET last_seen_at = %s", [AS_OF - timedelta(days=days)]
+    )
+
+
+def loose_volume(cloud: Cloud, name: str) -> None:
+    loose = {"attached": False, "created_at": OLD}
+    cloud.resource("aws.ebs", name, state="available", size="gp3", facts=loose)
+    cloud.cost(name, "0.25", unit="GB-Mo", category="Storage")
+
+
+def test_what_no_listing_has_seen_for_days_gets_nothing_new_and_keeps_what_is_open(
+    cloud: Cloud,
+) -> None:
+    loose_volume(cloud, "vol-1")
+    cloud.run()
+    loose_volume(cloud, "vol-2")
+    unseen(cloud, days=4)
+    for days in (0, 40):
+        run = cloud.run(AS_OF + timedelta(days=days))
+        assert not run.found
+    (row,) = cloud.rows()
+    assert (row["resource_id"], row["status"], row["missed_since"]) == ("vol-1", "open", None)
+    # Nor is it known any more whether the claim is still true.
+    (claim,) = cloud.warehouse.query("SELECT basis FROM oco.recommendation_outcomes")
+    assert claim["basis"] is None
+    unseen(cloud, days=0)
+    cloud.run()
+    assert [row["resource_id"] for row in cloud.rows()] == ["vol-1", "vol-2"]
