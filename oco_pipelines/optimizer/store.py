@@ -164,6 +164,7 @@ def write_recommendations(
     calibration: Calibration | None = None,
     alone: Mapping[Identity, Decimal] | None = None,
     left_over: Mapping[Identity, Decimal] | None = None,
+    covered: frozenset[Identity] = frozenset(),
 ) -> Written:
     """Bring the rows of some rules up to what a run found, in one transaction.
 
@@ -177,6 +178,7 @@ def write_recommendations(
         alone: savings before overlaps were netted, where they differ.
         left_over: what savings of standing recommendations that this run did not find still
             have beside the others; one that is not in it has none. None leaves them as they are.
+        covered: what the run found, too, but others leave nothing of it.
     """
     calibration = calibration or Calibration(())
     alone = alone or {}
@@ -217,7 +219,9 @@ def write_recommendations(
             after = (
                 before
                 if identity in unseen
-                else recommendation_life.missed(before, now, gone=identity in gone)
+                else recommendation_life.missed(
+                    before, now, gone=identity in gone, covered=identity in covered
+                )
             )
             expired += before.status is not after.status and after.status is Status.EXPIRED
             if after != before:

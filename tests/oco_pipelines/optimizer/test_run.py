@@ -6,6 +6,7 @@ import pytest
 
 from oco_pipelines.optimizer.thresholds import Commitment
 from oco_warehouse.database import Warehouse
+from oco_warehouse.recommendation_life import COVERED
 from tests.oco_pipelines.optimizer.cloud import Cloud
 from tests.oco_pipelines.optimizer.world import AS_OF, GIB, ago
 
@@ -337,3 +338,22 @@ def test_what_no_listing_has_seen_for_days_gets_nothing_new_and_keeps_what_is_op
     unseen(cloud, days=0)
     cloud.run()
     assert [row["resource_id"] for row in cloud.rows()] == ["vol-1", "vol-2"]
+
+
+def test_what_others_have_all_of_ends_without_being_a_miss(cloud: Cloud) -> None:
+    cloud.resource("aws.ec2", "i-1", state="running", size="c4.large")
+    cloud.cost("i-1", "2.4", unit="Hrs")
+    cloud.run()
+    # It idles as well: removing it takes all of what a newer generation would save.
+    cloud.metric("i-1", CPU, 1)
+    cloud.metric("i-1", NETWORK, 10)
+    for days in (0, 4):
+        cloud.run(AS_OF + timedelta(days=days))
+    idle, newer = cloud.rows()
+    assert (idle["recommendation_type"], idle["status"]) == ("idle_instance", "open")
+    assert (newer["status"], newer["status_reason"]) == ("expired", COVERED)
+    (claim,) = cloud.warehouse.query(
+        "SELECT basis, hit FROM oco.recommendation_outcomes WHERE recommendation_id = %s",
+        [newer["id"]],
+    )
+    assert claim == {"basis": "no_evidence", "hit": None}
