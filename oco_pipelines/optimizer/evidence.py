@@ -151,6 +151,7 @@ class Evidence:
             self._frame(queries.HISTORY, group_shapes.HISTORY, days=limits.history_days, **values),
             self._frame(queries.DISCOUNTS, group_shapes.DISCOUNTS, **values),
             ends,
+            self._frame(queries.UNUSED, group_shapes.UNUSED, first=first.date()),
         )
 
     def _batch(self, after: int, upto: int, prices: pl.DataFrame) -> Frames:

@@ -1,6 +1,7 @@
 """A whole run on a real warehouse: what is planted is found, to the cent, and nothing else."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -357,3 +358,17 @@ def test_what_others_have_all_of_ends_without_being_a_miss(cloud: Cloud) -> None
         [newer["id"]],
     )
     assert claim == {"basis": "no_evidence", "hit": None}
+
+
+def test_unused_commitments_of_the_newest_week_are_used_before_another_is_bought(
+    cloud: Cloud,
+) -> None:
+    cloud.resource("aws.ec2", "i-steady", state="running")
+    cloud.cost("i-steady", "24", unit="Hrs", days=95)
+    # A month's line for what was left of a reservation: 0.365 an hour, as much as half a dollar.
+    cloud.cost("ri-1", "262.80", hours=720, days=30, commitment="Unused")
+    cloud.cost("ri-old", "9.99", days=40, until=ago(20), commitment="Unused")
+    cloud.run()
+    (row,) = cloud.rows()
+    assert row["estimated_monthly_savings"] == Decimal("97.20")
+    assert row["evidence"]["unused_commitments_usd_an_hour"] == "0.365000"
