@@ -279,3 +279,21 @@ def test_a_violation_about_tags_that_became_unknown_stays(house: Warehouse) -> N
 def test_policies_that_look_at_tags_are_known_by_their_keys(entry: dict[str, Any]) -> None:
     assert looks_at_tags(parse_rules({"resource": "oco.resource", "filters": [entry]}).filters)
     assert not looks_at_tags(parse_rules(RULES).filters)
+
+
+def test_a_cloud_budget_is_breached_only_while_its_period_lasts(warehouse: Warehouse) -> None:
+    """Until its new period is judged nothing of that is known to be spent."""
+    for name, ended in (("lasting", 1), ("over", 0)):
+        warehouse.execute(
+            "WITH made AS (INSERT INTO oco.cloud_budgets (name, amount_usd, period, thresholds) "
+            "VALUES (%s, 10, 'month', '[]') RETURNING id) "
+            "INSERT INTO oco.cloud_budget_status (budget_id, period_start, period_end, amount_usd, "
+            "spent_usd, forecast_usd, judged_at) "
+            "SELECT id, today - 30, today + %s, 10, 11, 12, now() "
+            "FROM made, (SELECT (now() AT TIME ZONE 'UTC')::date AS today) AS day",
+            [name, ended],
+        )
+    found = dry_run(
+        warehouse, parse_rules({"resource": "oco.budget", "filters": ["budget_breached"]}), 10
+    )
+    assert [hit["name"] for hit in found.hits] == ["cloud budget lasting"]
