@@ -130,7 +130,12 @@ def commitment(bill: Spend, limits: Commitment) -> list[Recommendation]:
         made = _recommendation(resource, best, discount, source, days, hours, savings, left)
         if idle:
             made = replace(
-                made, evidence={**made.evidence, "unused_commitments_usd_an_hour": f"{idle:.6f}"}
+                made,
+                description=(
+                    f"{made.description} That is beside what the {format_usd(idle)} an hour of "
+                    "commitments that nothing uses now would cover."
+                ),
+                evidence={**made.evidence, "unused_commitments_usd_an_hour": f"{idle:.6f}"},
             )
         found.append(made)
     return found

@@ -372,3 +372,4 @@ def test_unused_commitments_of_the_newest_week_are_used_before_another_is_bought
     (row,) = cloud.rows()
     assert row["estimated_monthly_savings"] == Decimal("97.20")
     assert row["evidence"]["unused_commitments_usd_an_hour"] == "0.365000"
+    assert "beside what the $0.36 an hour of commitments that nothing uses" in row["description"]
