@@ -96,12 +96,16 @@ _MERGE: Final = """
 """
 # Of resources that no listing has seen of late, and of those whose tags are unknown.
 _UNJUDGED: Final = f"""
-    SELECT violation.policy_id, violation.id, resource.resource_type, {UNSEEN} AS unseen
-    FROM oco.policy_violations AS violation
-    JOIN oco.resources AS resource USING (provider, account_id, resource_id)
+    -- First these, of which there are few or none.
+    WITH unjudged AS MATERIALIZED (
+        SELECT provider, account_id, resource_id, resource_type, {UNSEEN} AS unseen
+        FROM oco.resources AS resource
+        WHERE deleted_at IS NULL AND ({UNSEEN} OR facts ->> 'tags_known' = 'false')
+    )
+    SELECT violation.policy_id, violation.id, resource_type, unseen
+    FROM unjudged
+    JOIN oco.policy_violations AS violation USING (provider, account_id, resource_id)
     WHERE violation.resolved_at IS NULL AND violation.policy_id = ANY (%(policies)s)
-      AND resource.deleted_at IS NULL
-      AND ({UNSEEN} OR resource.facts ->> 'tags_known' = 'false')
 """  # noqa: S608 - constants
 _TOLD: Final = """
     UPDATE oco.governance_policies
