@@ -21,6 +21,7 @@ FOUND_BEFORE_RETURN: Final = timedelta(days=1)
 MISSED_BEFORE_GIVEN_UP: Final = timedelta(days=30)
 MISSED: Final = "not found any more"
 GONE: Final = "the resource is gone"
+COVERED: Final = "other recommendations have all of its saving"
 MOST_REASON: Final = 1000
 
 
@@ -82,21 +83,24 @@ def found(life: Life, now: datetime) -> Life:
     return life
 
 
-def missed(life: Life, now: datetime, *, gone: bool = False) -> Life:
-    """A run did not find it.
+def missed(life: Life, now: datetime, *, gone: bool = False, covered: bool = False) -> Life:
+    """A run did not find it, or nothing of it was left to say.
 
     Args:
         life: as it was.
         now: when the run was.
         gone: whether the resource itself is gone, so that no later run can find it.
+        covered: whether it is still true, and others save the same money.
     """
+    if covered and life.status is Status.ACCEPTED:
+        return life
     life = replace(life, seen_since=None, missed_since=life.missed_since or now)
     over = life.status is Status.DISMISSED and _is_over(life, now)
     if life.status not in STANDING and not over:
         return life
     since = life.missed_since or now
     if gone or over or now - since >= MISSED_BEFORE_EXPIRY:
-        reason = GONE if gone else MISSED
+        reason = GONE if gone else COVERED if covered else MISSED
         return replace(
             life, status=Status.EXPIRED, reason=reason, dismissed_until=None, resolved_at=now
         )

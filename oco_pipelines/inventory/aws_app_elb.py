@@ -22,7 +22,10 @@ def load_balancers(aws: Aws, place: Place) -> Iterator[FoundResource]:
         for start in range(0, len(documents), _ARNS_A_REQUEST):
             arns = [one["LoadBalancerArn"] for one in documents[start : start + _ARNS_A_REQUEST]]
             answer = aws.detail("elbv2", place.region, "describe_tags", ResourceArns=arns)
-            for told in (answer or {}).get("TagDescriptions", []):
+            if answer is None:
+                tags.update(dict.fromkeys(arns))
+                continue
+            for told in answer.get("TagDescriptions", []):
                 tags[told["ResourceArn"]] = told.get("Tags", [])
         for one in documents:
             arn = one["LoadBalancerArn"]

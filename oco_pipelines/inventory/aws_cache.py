@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from oco_pipelines.inventory.aws_access import Aws
 from oco_pipelines.inventory.aws_place import Place
-from oco_pipelines.inventory.aws_tags import tags_by_arn
+from oco_pipelines.inventory.aws_tags import tags_by_arn, told_of
 from oco_pipelines.inventory.facts import aws_family, known, moment
 from oco_pipelines.inventory.found import FoundResource, as_json
 
@@ -18,7 +18,7 @@ def caches(aws: Aws, place: Place) -> Iterator[FoundResource]:
     for page in aws.pages("elasticache", place.region, "describe_cache_clusters"):
         for one in page["CacheClusters"]:
             arn = one.get("ARN") or _arn(place, one["CacheClusterId"])
-            yield cache(place, {**as_json(one), "ARN": arn, "Tags": tags.get(arn, [])})
+            yield cache(place, {**as_json(one), "ARN": arn, "Tags": told_of(tags, arn)})
 
 
 def cache(place: Place, document: Mapping[str, Any]) -> FoundResource:

@@ -21,7 +21,10 @@ def classic_load_balancers(aws: Aws, place: Place) -> Iterator[FoundResource]:
         for start in range(0, len(documents), _NAMES_A_REQUEST):
             names = [one["LoadBalancerName"] for one in documents[start : start + _NAMES_A_REQUEST]]
             answer = aws.detail("elb", place.region, "describe_tags", LoadBalancerNames=names)
-            for told in (answer or {}).get("TagDescriptions", []):
+            if answer is None:
+                tags.update(dict.fromkeys(names))
+                continue
+            for told in answer.get("TagDescriptions", []):
                 tags[told["LoadBalancerName"]] = told.get("Tags", [])
         for one in documents:
             name = one["LoadBalancerName"]

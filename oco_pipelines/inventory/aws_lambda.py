@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from oco_pipelines.inventory.aws_access import Aws
 from oco_pipelines.inventory.aws_place import Place
-from oco_pipelines.inventory.aws_tags import tags_by_arn
+from oco_pipelines.inventory.aws_tags import tags_by_arn, told_of
 from oco_pipelines.inventory.facts import known
 from oco_pipelines.inventory.found import FoundResource, as_json
 
@@ -18,7 +18,7 @@ def functions(aws: Aws, place: Place) -> Iterator[FoundResource]:
     tags = tags_by_arn(aws, place, "lambda:function")
     for page in aws.pages("lambda", place.region, "list_functions"):
         for one in page["Functions"]:
-            document = {**as_json(one), "Tags": tags.get(one["FunctionArn"], [])}
+            document = {**as_json(one), "Tags": told_of(tags, one["FunctionArn"])}
             # A secret of its owner's: nothing reads it here, and nothing keeps it.
             document.pop("Environment", None)
             yield function(place, document)

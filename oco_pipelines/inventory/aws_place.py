@@ -64,19 +64,22 @@ class _Draft:
         state: str | None = None,
         size: str | None = None,
     ) -> FoundResource:
-        """The resource; without a name it has that of its tag Name."""
-        tags = tags_of(self.document)
+        """The resource; without a name it has that of its tag Name. Tags: null are not known."""
+        document = self.document
+        tags = None if document.get("Tags", ()) is None else tags_of(document)
+        if tags is None:
+            document = {key: value for key, value in document.items() if key != "Tags"}
         return FoundResource(
             "aws",
             self.place.account_id,
             self.resource_id,
             self.kind,
-            name or tags.get("Name"),
+            name or (tags or {}).get("Name"),
             self.place.region,
             state,
             size,
             tags,
-            self.document,
+            document,
             facts,
         )
 

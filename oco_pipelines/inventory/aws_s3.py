@@ -34,7 +34,10 @@ def buckets(aws: Aws, place: Place) -> Iterator[FoundResource]:
                 )
                 for operation, wanted, field in _DETAILS
             }
-            document = {**as_json(one), **as_json(details), "Tags": as_json(details["Tags"] or [])}
+            # A bucket without tags answers as one that has no such thing.
+            may_read = "s3:GetBucketTagging" not in aws.lacking
+            tags = details["Tags"] or ([] if may_read else None)
+            document = {**as_json(one), **as_json(details), "Tags": as_json(tags)}
             home = Place(place.account_id, region or place.region)
             yield bucket(home, document, frozenset(aws.lacking))
 

@@ -119,7 +119,11 @@ class Azure:
         start: datetime,
         end: datetime,
     ) -> list[Any]:
-        """Hours of a resource's metrics, as Monitor's SDK models them; [] of unknown metrics."""
+        """Hours of a resource's metrics, as Monitor's SDK models them, without unknown metrics.
+
+        Azure refuses the whole request for one name that it does not know of the resource: then
+        each is asked for by itself.
+        """
         if subscription not in self._monitors:
             from azure.mgmt.monitor import MonitorManagementClient
 
@@ -138,6 +142,12 @@ class Azure:
                     **self._options,
                 )
         except InvalidInputError:
+            if len(names) > 1:
+                return [
+                    metric
+                    for name in names
+                    for metric in self.metrics(subscription, resource_id, [name], start, end)
+                ]
             # As of a load balancer of the basic kind, which measures nothing; or it is gone.
             return []
         return list(answer.value or ())

@@ -182,11 +182,11 @@ def _metrics(
             if done.metric_requests >= options.metric_requests:
                 done.left += 1
                 continue
-            done.metric_requests += 1
-            names = names_of(one.resource_type)
+            names, before = names_of(one.resource_type), azure.requests
             answer = azure.metrics(
                 subscription, str(one.attributes["id"]), names, window.start, window.end
             )
+            done.metric_requests += azure.requests - before
             frames.append(metrics_of(one.resource_type, one.resource_id, answer))
             until[one.resource_id] = window.end
             if len(frames) >= _BATCH:

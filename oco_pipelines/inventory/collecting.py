@@ -89,6 +89,8 @@ def list_kind(
         if permissions:
             status = "lacking"
             problem = f"{kind} in {region or 'all regions'}: details need {', '.join(permissions)}"
+            if any(one.tags is None for one in found):
+                problem += "; tags stay as they were last read, or unknown"
     return Listing(account_id, region, kind, status, found, permissions, problem)
 
 

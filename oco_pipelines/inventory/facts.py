@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 FACTS: Final[Mapping[str, type | tuple[type, ...]]] = {
+    # Only as false: its tags could not be read, and never were. No policy about tags judges it.
+    "tags_known": bool,
     "created_at": str,
     # Of a machine whose cloud does not say: since a listing first saw it so.
     "stopped_since": str,

@@ -17,7 +17,10 @@ RECOMMENDATIONS: Final = "oco:recommendations"
 
 @dataclass(frozen=True, slots=True)
 class FoundResource:
-    """One row of `oco.resources`; the column comments there say what each field means."""
+    """One row of `oco.resources`; the column comments there say what each field means.
+
+    Tags are None where they may not be read, which is not the same as that there are none.
+    """
 
     provider: str
     account_id: str
@@ -27,7 +30,7 @@ class FoundResource:
     region: str | None = None
     state: str | None = None
     size: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] | None = field(default_factory=dict)
     attributes: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
 

@@ -39,6 +39,23 @@ _SINCE: Final = """
         THEN facts ->> 'attached' = 'false'
         ELSE resource_type = ANY (%(machines)s) AND lower(state) = ANY (%(stopped)s) END
 """
+# Tags that may not be read are those of the last listing that could; where that had none, too, it
+# is not known whether it could, so that they are unknown.
+_KEEP_TAGS: Final = """
+    UPDATE found_resources AS found SET
+        tags = known.tags,
+        attributes = found.attributes || jsonb_strip_nulls(
+            jsonb_build_object('Tags', known.attributes -> 'Tags')
+        )
+    FROM oco.resources AS known
+    WHERE found.tags IS NULL AND known.provider = found.provider
+        AND known.account_id = found.account_id AND known.resource_id = found.resource_id
+        AND known.tags <> '{}'
+"""
+_UNKNOWN_TAGS: Final = """
+    UPDATE found_resources SET tags = '{}', facts = facts || '{"tags_known": false}'
+    WHERE tags IS NULL
+"""
 _MACHINES: Final = ["aws.ec2", "azure.vm", "gcp.instance"]
 # Azure's "VM stopped" is still paid for as a machine.
 _STOPPED: Final = ["stopped", "terminated", "suspended", "vm deallocated"]
@@ -182,7 +199,11 @@ def _stage(connection: Connection, found: Sequence[FoundResource]) -> None:
             [
                 *(one.provider, one.account_id, one.resource_id, one.resource_type),
                 *(one.resource_name, one.region, one.state, one.size),
-                *(Jsonb(dict(one.tags)), Jsonb(dict(one.attributes)), Jsonb(dict(one.facts))),
+                *(
+                    None if one.tags is None else Jsonb(dict(one.tags)),
+                    Jsonb(dict(one.attributes)),
+                    Jsonb(dict(one.facts)),
+                ),
             ]
             for one in found
         ),
@@ -190,4 +211,6 @@ def _stage(connection: Connection, found: Sequence[FoundResource]) -> None:
     connection.execute("ANALYZE found_resources")
     for fact in ("stopped_since", "unattached_since"):
         connection.execute(_SINCE, {"fact": fact, "machines": _MACHINES, "stopped": _STOPPED})
+    connection.execute(_KEEP_TAGS)
+    connection.execute(_UNKNOWN_TAGS)
     connection.execute(_MERGE)

@@ -25,6 +25,7 @@ from oco_pipelines.optimizer.groups import Groups, Spend
 from oco_pipelines.optimizer.overlaps import Netted
 from oco_pipelines.optimizer.thresholds import Kept, Thresholds
 from oco_warehouse.database import Connection, Warehouse, copy_rows
+from oco_warehouse.last_seen import UNSEEN, unseen_since
 
 BATCH: Final = 4000
 # A charge that began before the window may reach into it.
@@ -77,6 +78,7 @@ def open_evidence(
                 as_of - timedelta(days=60 + thresholds.cost_days + _LONGEST_CHARGE_DAYS)
             ).date(),
             "kinds": list(JUDGED),
+            "unseen_since": unseen_since(now),
             "volumes": list(kinds.VOLUMES),
             "snapshots": list(kinds.SNAPSHOTS),
             "snapshots_kept_since": as_of - _kept(thresholds.old_snapshot),
@@ -149,6 +151,7 @@ class Evidence:
             self._frame(queries.HISTORY, group_shapes.HISTORY, days=limits.history_days, **values),
             self._frame(queries.DISCOUNTS, group_shapes.DISCOUNTS, **values),
             ends,
+            self._frame(queries.UNUSED, group_shapes.UNUSED, first=first.date()),
         )
 
     def _batch(self, after: int, upto: int, prices: pl.DataFrame) -> Frames:
@@ -269,7 +272,7 @@ def _as_of(connection: Connection, now: datetime) -> datetime:
 
 
 def _statements() -> Sequence[LiteralString]:
-    script = _SCRIPT.read_text(encoding="utf-8")
+    script = _SCRIPT.read_text(encoding="utf-8").replace("{unseen}", UNSEEN)
     return cast(
         "list[LiteralString]",
         [part for part in script.split(";\n") if part.strip()],

@@ -170,8 +170,9 @@ ANALYZE shared_disks;
 CREATE TEMPORARY TABLE judged ON COMMIT DROP AS
 SELECT provider, account_id, resource_id,
        row_number() OVER (ORDER BY provider, account_id, resource_id) AS number
-FROM oco.resources
-WHERE deleted_at IS NULL AND resource_type = ANY (%(kinds)s);
+FROM oco.resources AS resource
+-- What no listing has seen for days is not judged by how it was then: `last_seen.UNSEEN`.
+WHERE deleted_at IS NULL AND resource_type = ANY (%(kinds)s) AND NOT {unseen};
 
 CREATE UNIQUE INDEX ON judged (number);
 

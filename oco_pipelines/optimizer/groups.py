@@ -1,7 +1,7 @@
 """Frames that rules for groups of resources read: autoscaling groups and commitments."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -49,6 +49,16 @@ DISCOUNTS: Final[Mapping[str, pl.DataType]] = {
     "effective_usd": USD,
     "list_usd": USD,
 }
+# What commitments left unused in the newest settled week, USD an hour.
+UNUSED: Final[Mapping[str, pl.DataType]] = {
+    "provider": pl.String(),
+    "billing_account_id": pl.String(),
+    "service": pl.String(),
+    "region": pl.String(),
+    # Of a plan that covers whatever costs money, not use of one kind.
+    "is_of_spend": pl.Boolean(),
+    "usd": USD,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +80,4 @@ class Spend:
     history: pl.DataFrame
     discounts: pl.DataFrame
     ends: Mapping[str, datetime]
+    unused: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=UNUSED))

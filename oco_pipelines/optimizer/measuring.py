@@ -21,6 +21,7 @@ from oco_pipelines.optimizer.sharing import Drop, shared_out
 from oco_pipelines.optimizer.store import LOCK, claims_of, life_of, live
 from oco_warehouse import recommendation_life
 from oco_warehouse.database import Connection, Warehouse, copy_rows, lock
+from oco_warehouse.last_seen import UNSEEN, unseen_since
 from oco_warehouse.recommendation_life import Life
 
 SPOT: Final = "spot_instance"
@@ -88,10 +89,14 @@ _BENEFIT: Final = """
 _PENDING: Final = f"""
     SELECT claim.recommendation_id, claim.life AS number, claim.opened_at AS claimed_at,
            {", ".join(f"known.{name.strip()}" for name in _LIFE.split(","))},
-           known.realised_monthly_savings
+           known.realised_monthly_savings,
+           resource.resource_id IS NOT NULL AND {UNSEEN} AS unseen
     FROM oco.recommendation_outcomes AS claim
     JOIN oco.optimization_recommendations AS known ON known.id = claim.recommendation_id
-    WHERE claim.observed_at IS NULL AND claim.recommendation_type = ANY (%s)
+    LEFT JOIN oco.resources AS resource
+        ON resource.provider = known.provider AND resource.account_id = known.account_id
+        AND resource.resource_id = known.resource_id
+    WHERE claim.observed_at IS NULL AND claim.recommendation_type = ANY (%(rules)s)
 """  # noqa: S608 - column names are constants
 _KEEP: Final = """
     UPDATE oco.recommendation_outcomes SET
@@ -187,9 +192,11 @@ def settle(
 def decide(connection: Connection, rules: Sequence[str], now: datetime) -> int:
     """Keep how claims ended of which that is known now; returns how many."""
     decided = []
-    for row in connection.execute(_PENDING, [list(rules)]).fetchall():
+    values = {"rules": list(rules), "unseen_since": unseen_since(now)}
+    for row in connection.execute(_PENDING, values).fetchall():
         made = verdict(row["number"], row["claimed_at"], life_of(row), now)
-        if made is not None:
+        # What no run judges any more is not still true; it waits for a listing.
+        if made is not None and not (row["unseen"] and made.basis is Basis.STILL_TRUE):
             measured = row["realised_monthly_savings"] if made.basis is Basis.BILL else None
             decided.append(
                 {

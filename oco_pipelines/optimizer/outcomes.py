@@ -16,7 +16,7 @@ from enum import Enum
 from typing import Final
 
 from oco_pipelines.optimizer.judging import CENT, DAYS_A_MONTH, DAYS_A_WEEK
-from oco_warehouse.recommendation_life import GONE, Life, Status
+from oco_warehouse.recommendation_life import COVERED, GONE, Life, Status
 
 HORIZON: Final = timedelta(days=30)
 # A bill settles in days, and a whole week of it must lie behind the end.
@@ -119,6 +119,9 @@ def verdict(number: int, opened_at: datetime, life: Life, now: datetime) -> Verd
 
 
 def _after_expiry(life: Life, now: datetime) -> Verdict | None:
+    if life.reason == COVERED:
+        # At once: a later life does not know why this one ended.
+        return Verdict(Basis.NO_EVIDENCE, hit=None)
     if now - (life.resolved_at or now) < PATIENCE:
         return None
     if life.reason == GONE:

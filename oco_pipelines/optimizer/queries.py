@@ -189,3 +189,29 @@ DISCOUNTS: Final = """
       AND cost.date >= {first}::date AND cost.date < bill_ends.end_day
     GROUP BY 1, 2
 """
+# What commitments left unused in the newest settled week, an hour. Bills call such a line usage or
+# a purchase, and may have one for a month: of that the part in the week counts.
+UNUSED: Final = """
+    WITH weeks AS (
+        SELECT provider, (end_day - 7)::timestamp AT TIME ZONE 'UTC' AS week_start,
+               end_day::timestamp AT TIME ZONE 'UTC' AS week_end, end_day
+        FROM bill_ends
+    )
+    SELECT cost.provider, cost.billing_account_id, cost.service,
+           coalesce(cost.region, 'global') AS region,
+           cost.commitment_discount_category IS NOT DISTINCT FROM 'Spend' AS is_of_spend,
+           round(sum(
+               cost.effective_cost * cost.usd_rate
+               * (extract(epoch FROM least(cost.charge_period_end, week_end)
+                   - greatest(cost.charge_period_start, week_start))
+                   / extract(epoch FROM cost.charge_period_end - cost.charge_period_start))::numeric
+           ) / (7 * 24), 12) AS usd
+    FROM oco.cloud_costs AS cost
+    JOIN weeks USING (provider)
+    WHERE cost.valid_to IS NULL AND cost.charge_class IS NULL
+      AND cost.commitment_discount_status = 'Unused'
+      AND cost.date >= {first}::date AND cost.date >= end_day - 38 AND cost.date < end_day
+      AND cost.charge_period_end > week_start AND cost.charge_period_start < week_end
+      AND cost.charge_period_end > cost.charge_period_start
+    GROUP BY 1, 2, 3, 4, 5
+"""

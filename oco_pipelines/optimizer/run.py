@@ -75,6 +75,7 @@ def find_recommendations(
         calibration=read_calibration(warehouse),
         alone=netted.gross,
         left_over={identity: one.estimated_monthly_savings for identity, one in attainable.items()},
+        covered=frozenset(one.identity for one in found) - attainable.keys() - dismissed,
     )
     # Later than judging: what was found again is not taken for done.
     measured = measure(warehouse, RANK, settling_days, now)

@@ -16,6 +16,7 @@ from oco_pipelines.optimizer.calibration import Calibration
 from oco_pipelines.optimizer.recommendation import Key, Recommendation, Resource
 from oco_warehouse import recommendation_life
 from oco_warehouse.database import Connection, Warehouse, lock
+from oco_warehouse.last_seen import UNSEEN, unseen_since
 from oco_warehouse.money import plain
 from oco_warehouse.recommendation_life import Life, Status
 
@@ -80,12 +81,13 @@ _STANDING: Final = f"""
     SELECT recommendation_type, provider, account_id, resource_id, known.resource_type, title,
            description, coalesce(savings_alone, estimated_monthly_savings) AS savings,
            coalesce(raw_confidence, confidence) AS raw, claims, {_LIFE},
-           resource.deleted_at IS NOT NULL AS gone
+           resource.deleted_at IS NOT NULL AS gone,
+           resource.resource_id IS NOT NULL AND {UNSEEN} AS unseen
     FROM oco.optimization_recommendations AS known
     LEFT JOIN oco.resources AS resource USING (provider, account_id, resource_id)
-    WHERE recommendation_type = ANY (%s)
+    WHERE recommendation_type = ANY (%(rules)s)
       AND (status IN ('open', 'accepted', 'regressed')
-           OR status = 'dismissed' AND (dismissed_until IS NULL OR dismissed_until > %s))
+           OR status = 'dismissed' AND (dismissed_until IS NULL OR dismissed_until > %(now)s))
 """  # noqa: S608 - column names are constants
 _LEFT_OVER: Final = """
     UPDATE oco.optimization_recommendations SET estimated_monthly_savings = %(savings)s
@@ -104,6 +106,12 @@ _GONE: Final = """
     WHERE known.recommendation_type = ANY (%s) AND oco.resources.deleted_at IS NOT NULL
       AND known.status IN ('open', 'regressed')
 """
+_UNSEEN: Final = f"""
+    SELECT known.recommendation_type, known.provider, known.account_id, known.resource_id
+    FROM oco.optimization_recommendations AS known
+    JOIN oco.resources AS resource USING (provider, account_id, resource_id)
+    WHERE known.recommendation_type = ANY (%(rules)s) AND {UNSEEN}
+"""  # noqa: S608 - a constant
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +141,11 @@ class Written:
 def read_standing(warehouse: Warehouse, rules: Sequence[str], now: datetime) -> list[Standing]:
     """What earlier runs said and nobody has ended."""
     standing = []
-    for row in warehouse.query(_STANDING, [list(rules), now]):
+    for row in warehouse.query(
+        _STANDING, {"rules": list(rules), "now": now, "unseen_since": unseen_since(now)}
+    ):
         after = recommendation_life.missed(life_of(row), now, gone=row["gone"])
-        ends = after.status is Status.EXPIRED
+        ends = after.status is Status.EXPIRED and not row["unseen"]
         standing.append(Standing(_said(row), Status(row["status"]), ends))
     return standing
 
@@ -154,18 +164,21 @@ def write_recommendations(
     calibration: Calibration | None = None,
     alone: Mapping[Identity, Decimal] | None = None,
     left_over: Mapping[Identity, Decimal] | None = None,
+    covered: frozenset[Identity] = frozenset(),
 ) -> Written:
     """Bring the rows of some rules up to what a run found, in one transaction.
 
     Args:
         warehouse: the warehouse.
-        rules: all rules that the run judged by; what they did not find is missed.
+        rules: all rules that the run judged by; what they did not find is missed, but for what
+            was not judged because no listing has seen it for days.
         found: at most one a rule and resource, with net savings.
         now: aware time of the run.
         calibration: turns the formula's confidence into the one that is told.
         alone: savings before overlaps were netted, where they differ.
         left_over: what savings of standing recommendations that this run did not find still
             have beside the others; one that is not in it has none. None leaves them as they are.
+        covered: what the run found, too, but others leave nothing of it.
     """
     calibration = calibration or Calibration(())
     alone = alone or {}
@@ -176,6 +189,12 @@ def write_recommendations(
             _identity(row): row for row in connection.execute(_KNOWN, [list(rules)]).fetchall()
         }
         gone = {_identity(row) for row in connection.execute(_GONE, [list(rules)]).fetchall()}
+        unseen = {
+            _identity(row)
+            for row in connection.execute(
+                _UNSEEN, {"rules": list(rules), "unseen_since": unseen_since(now)}
+            ).fetchall()
+        }
         inserts, says, lives, lefts = [], [], [], []
         opened = expired = 0
         for identity, one in by_identity.items():
@@ -196,7 +215,14 @@ def write_recommendations(
             if identity in by_identity:
                 continue
             before = life_of(row)
-            after = recommendation_life.missed(before, now, gone=identity in gone)
+            # What was not judged is neither found nor missed.
+            after = (
+                before
+                if identity in unseen
+                else recommendation_life.missed(
+                    before, now, gone=identity in gone, covered=identity in covered
+                )
+            )
             expired += before.status is not after.status and after.status is Status.EXPIRED
             if after != before:
                 lives.append(_lived(row["id"], after))

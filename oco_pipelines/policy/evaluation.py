@@ -6,11 +6,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
+from uuid import UUID
 
 from psycopg import IsolationLevel
 
 from oco_pipelines.policy.policy_store import StoredPolicy, read_policies
-from oco_pipelines.policy.violations import Staged, keep_error, keep_violations, resolve_disabled
+from oco_pipelines.policy.violations import (
+    Staged,
+    keep_error,
+    keep_violations,
+    resolve_disabled,
+    unjudged_violations,
+)
 from oco_warehouse.database import Warehouse
 from oco_warehouse.errors import InvalidInputError
 from oco_warehouse.policy_engine.judging import judge_policies
@@ -73,10 +80,11 @@ def evaluate_policies(warehouse: Warehouse, now: datetime | None = None) -> Eval
         errors |= judge_policies(
             reading, rules, now, lambda key, hits: lanes[lane_of[key]].take(key, hits)
         )
+        unjudged = unjudged_violations(reading, dict(rules), now)
         done = Evaluation()
         with ThreadPoolExecutor(LANES) as pool:
             parts = [
-                pool.submit(_tell, lane, policies[place::LANES], errors, now)
+                pool.submit(_tell, lane, policies[place::LANES], errors, unjudged, now)
                 for place, lane in enumerate(lanes)
             ]
             for part in parts:
@@ -86,7 +94,11 @@ def evaluate_policies(warehouse: Warehouse, now: datetime | None = None) -> Eval
 
 
 def _tell(
-    lane: Staged, policies: Sequence[StoredPolicy], errors: Mapping[str, str], now: datetime
+    lane: Staged,
+    policies: Sequence[StoredPolicy],
+    errors: Mapping[str, str],
+    unjudged: Mapping[str, Sequence[UUID]],
+    now: datetime,
 ) -> Evaluation:
     """Bring the violations of a lane's policies up to date, one policy after the other."""
     lane.finish()
@@ -97,7 +109,7 @@ def _tell(
             done.failed[policy.name] = error
             keep_error(lane.connection, policy, now, error)
             continue
-        kept = keep_violations(lane.connection, policy, now)
+        kept = keep_violations(lane.connection, policy, now, unjudged.get(str(policy.id), ()))
         if kept is None:
             done.overtaken.append(policy.name)
             continue

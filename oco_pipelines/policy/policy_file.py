@@ -21,7 +21,7 @@ from oco_pipelines.policy.policy import Policy
 from oco_warehouse.errors import InvalidFileError, InvalidInputError, InvalidRuleError
 from oco_warehouse.policy_rules import parse_rules
 from oco_warehouse.policy_rules.actions import check_actions
-from oco_warehouse.policy_rules.reading import shown
+from oco_warehouse.policy_rules.reading import is_unkept, shown
 from oco_warehouse.strict_yaml import StrictLoader
 
 MAX_BYTES: Final = 2 * 1024 * 1024
@@ -95,7 +95,7 @@ def read_policy_file(path: Path) -> ReadFile:
             policy = read_policy(entry)
         except InvalidInputError as error:
             name = entry.get("name") if isinstance(entry, dict) else None
-            label = f"{at} ({name})" if isinstance(name, str) else at
+            label = f"{at} ({name})" if isinstance(name, str) and name.isprintable() else at
             reasons = _reasons(entry) or [str(error)]
             refused += (f"{path}: {label}.{reason}" for reason in reasons)
             continue
@@ -194,6 +194,8 @@ def _description(entry: Mapping[str, Any]) -> str:
             text = entry[name]
             if not isinstance(text, str):
                 raise InvalidRuleError(name, f"must be a text, not {shown(text)}")
+            if is_unkept(text):
+                raise InvalidRuleError(name, "a text has no NUL character and no half of a pair")
             return " ".join(text.split())[:2000]
     return ""
 

@@ -10,8 +10,11 @@ import msgspec
 
 from oco_pipelines.policy.policy_store import StoredPolicy
 from oco_warehouse.database import Connection, copy_rows
+from oco_warehouse.last_seen import UNSEEN, unseen_since
 from oco_warehouse.policy_engine.judging import Hit
 from oco_warehouse.policy_engine.subjects import Subject
+from oco_warehouse.policy_rules import Rules, grammar
+from oco_warehouse.policy_rules.filters import looks_at_tags
 
 # Hits wait here until all policies were judged: a policy that fails midway tells nothing.
 # A subject is written once, however many policies it breaks.
@@ -61,6 +64,7 @@ _MERGE: Final = """
     resolved AS (
         UPDATE oco.policy_violations AS violation SET resolved_at = now()
         WHERE violation.policy_id = %(policy)s AND violation.resolved_at IS NULL
+          AND NOT violation.id = ANY (%(unjudged)s)
           AND NOT EXISTS (
               SELECT 1 FROM hit
               WHERE hit.resource_id = violation.resource_id
@@ -90,6 +94,19 @@ _MERGE: Final = """
            (SELECT count(*) FROM resolved) AS resolved
     FROM merged
 """
+# Of resources that no listing has seen of late, and of those whose tags are unknown.
+_UNJUDGED: Final = f"""
+    -- First these, of which there are few or none.
+    WITH unjudged AS MATERIALIZED (
+        SELECT provider, account_id, resource_id, resource_type, {UNSEEN} AS unseen
+        FROM oco.resources AS resource
+        WHERE deleted_at IS NULL AND ({UNSEEN} OR facts ->> 'tags_known' = 'false')
+    )
+    SELECT violation.policy_id, violation.id, resource_type, unseen
+    FROM unjudged
+    JOIN oco.policy_violations AS violation USING (provider, account_id, resource_id)
+    WHERE violation.resolved_at IS NULL AND violation.policy_id = ANY (%(policies)s)
+"""  # noqa: S608 - constants
 _TOLD: Final = """
     UPDATE oco.governance_policies
     SET last_evaluated_at = %s, last_error = NULL, last_found = %s WHERE id = %s
@@ -165,8 +182,33 @@ def _json(value: Mapping[str, object]) -> str:
     return msgspec.json.encode(value).decode()
 
 
+def unjudged_violations(
+    connection: Connection, policies: Mapping[str, Rules], now: datetime
+) -> dict[str, list[UUID]]:
+    """Open violations, by policy, of resources that the engine does not judge by it.
+
+    Args:
+        connection: in the transaction that was judged in, so that it sees the same.
+        policies: {id: rules} of those that were judged.
+        now: as they were judged.
+    """
+    about = {key: rules for key, rules in policies.items() if rules.scope == grammar.ANY_RESOURCE}
+    found: dict[str, list[UUID]] = {}
+    values = {"policies": [UUID(key) for key in about], "unseen_since": unseen_since(now)}
+    for row in connection.execute(_UNJUDGED, values).fetchall():
+        key = str(row["policy_id"])
+        rules = about[key]
+        is_about = {row["resource_type"], grammar.ANY_RESOURCE} & set(rules.resources)
+        if is_about and (row["unseen"] or looks_at_tags(rules.filters)):
+            found.setdefault(key, []).append(row["id"])
+    return found
+
+
 def keep_violations(
-    connection: Connection, policy: StoredPolicy, judged_at: datetime
+    connection: Connection,
+    policy: StoredPolicy,
+    judged_at: datetime,
+    unjudged: Sequence[UUID] = (),
 ) -> Kept | None:
     """Open what is new, touch what is still so, resolve what was mended; in one transaction.
 
@@ -174,6 +216,7 @@ def keep_violations(
         connection: the one that the hits were staged on, outside a transaction.
         policy: as it was when it was judged.
         judged_at: when the evaluation began.
+        unjudged: open ones of resources that were not judged; they stay as they are.
 
     Returns:
         None when it must not tell: the policy was changed or removed meanwhile, or an evaluation
@@ -190,6 +233,7 @@ def keep_violations(
             "suffix": f" breaks {policy.name}: {policy.description}",
             "severity": policy.severity,
             "owner": policy.owner,
+            "unjudged": list(unjudged),
         }
         kept = Kept(**(connection.execute(_MERGE, values).fetchone() or {}))
         connection.execute(_TOLD, [judged_at, kept.found, policy.id])

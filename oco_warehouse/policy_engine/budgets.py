@@ -13,7 +13,10 @@ _CLOUD: Final = """
            budget.amount_usd AS amount, coalesce(status.spent_usd, 0) AS spent,
            status.forecast_usd AS forecast
     FROM oco.cloud_budgets AS budget
-    LEFT JOIN oco.cloud_budget_status AS status ON status.budget_id = budget.id
+    -- The newest period that was judged may be over.
+    LEFT JOIN oco.cloud_budget_status AS status
+        ON status.budget_id = budget.id
+        AND status.period_end > (now() AT TIME ZONE 'UTC')::date
     WHERE budget.enabled
     ORDER BY budget.id, status.period_start DESC
 """

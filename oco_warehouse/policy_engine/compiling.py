@@ -51,13 +51,12 @@ class Compiled:
 
     select: Select
 
-    def judge(self, batch: Batch) -> list[int]:
-        """Rows that all filters select, in order.
+    def judge(self, batch: Batch, rows: Sequence[int]) -> list[int]:
+        """Those of some rows that all filters select, in order.
 
         Raises:
             PolicyRunError: when a filter cannot judge one of the documents.
         """
-        rows = range(len(batch.documents))
         try:
             return self.select(batch, rows)
         except PolicyRunError:

@@ -9,6 +9,7 @@ import msgspec
 from psycopg import sql
 
 from oco_warehouse.database import Connection
+from oco_warehouse.last_seen import UNSEEN, unseen_since
 from oco_warehouse.policy_engine.batch import Batch
 from oco_warehouse.policy_engine.resource_figures import ResourceFigures, Sums
 from oco_warehouse.policy_engine.subjects import BATCH_ROWS, Chunk, Subject, owner_of
@@ -20,19 +21,23 @@ _TAG_MEMBERS: Final = ("Tags", "labels", "tags")
 _KINDS: Final = """
     SELECT DISTINCT resource_type FROM oco.resources WHERE deleted_at IS NULL ORDER BY 1
 """
-_RESOURCES: Final = """
+# What no listing has seen for days is not judged by how it was then.
+_JUDGED: Final = (
+    f"resource.deleted_at IS NULL AND resource.resource_type = %(kind)s AND NOT {UNSEEN}"
+)
+_RESOURCES: Final = f"""
     SELECT provider, account_id, resource_id, resource_type, resource_name, region, state, size,
            tags::text AS tags, attributes::text AS attributes, facts::text AS facts
-    FROM oco.resources
-    WHERE deleted_at IS NULL AND resource_type = %(kind)s
-"""
+    FROM oco.resources AS resource
+    WHERE {_JUDGED}
+"""  # noqa: S608 - constants
 _BY_GROUP: Final = sql.SQL(" ORDER BY provider, account_id, region, resource_id")
-_LARGEST: Final = """
+_LARGEST: Final = f"""
     SELECT max(count) AS largest FROM (
-        SELECT count(*) AS count FROM oco.resources
-        WHERE deleted_at IS NULL AND resource_type = %s GROUP BY provider, account_id, region
+        SELECT count(*) AS count FROM oco.resources AS resource
+        WHERE {_JUDGED} GROUP BY provider, account_id, region
     ) AS groups
-"""
+"""  # noqa: S608 - constants
 _BILLED: Final = """
     SELECT provider, account_id, resource_id,
            (array_agg(tags::text ORDER BY charge_period_start DESC))[1] AS tags,
@@ -59,16 +64,16 @@ def kinds(connection: Connection) -> list[str]:
     return [row["resource_type"] for row in connection.execute(_KINDS).fetchall()]
 
 
-def largest_group(connection: Connection, kind: str) -> int:
+def largest_group(connection: Connection, kind: str, now: datetime) -> int:
     """How many resources of a kind an account and region has at most."""
-    row = connection.execute(_LARGEST, [kind]).fetchone()
+    row = connection.execute(_LARGEST, _of(kind, now)).fetchone()
     return row["largest"] or 0 if row else 0
 
 
 def resources(
     connection: Connection, kind: str, sums: Sums, now: datetime, *, whole_groups: bool
 ) -> Iterator[Chunk]:
-    """Resources of a kind that exist.
+    """Resources of a kind that exist, and that a listing has seen of late.
 
     With `whole_groups` a chunk is all of one account and region, as a run of Cloud Custodian is.
     """
@@ -77,7 +82,7 @@ def resources(
         statement = statement + _BY_GROUP
     with connection.cursor(name="oco_policy_rows") as cursor:
         cursor.itersize = BATCH_ROWS
-        cursor.execute(statement, {"kind": kind})
+        cursor.execute(statement, _of(kind, now))
         if whole_groups:
             for _, group in groupby(cursor, _place):
                 yield _chunk(connection, sums, now, group, _resource, priced)
@@ -100,6 +105,10 @@ def billed_resources(
             yield _chunk(connection, sums, now, rows, _billed, priced)
 
 
+def _of(kind: str, now: datetime) -> dict[str, Any]:
+    return {"kind": kind, "unseen_since": unseen_since(now)}
+
+
 def _place(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return row["provider"], row["account_id"], row["region"]
 
@@ -120,7 +129,8 @@ def _chunk(
         if priced:
             costs.append(sums.of_row(row))
     figures = ResourceFigures(connection, sums, subjects, costs if priced else None)
-    return Chunk(subjects, Batch(documents, now, figures))
+    untold = frozenset(place for place, one in enumerate(documents) if _tags_are_unknown(one))
+    return Chunk(subjects, Batch(documents, now, figures), untold)
 
 
 def _resource(row: Mapping[str, Any]) -> tuple[Subject, dict[str, Any]]:
@@ -142,6 +152,12 @@ def _resource(row: Mapping[str, Any]) -> tuple[Subject, dict[str, Any]]:
     if not any(member in document for member in _TAG_MEMBERS):
         document["tags"] = tags
     return _subject(row, tags, ("resource_type", "region", "state", "size")), document
+
+
+def _tags_are_unknown(document: Mapping[str, Any]) -> bool:
+    """Whether its tags could never be read, so that it seems to have none."""
+    ours = document.get("oco")
+    return ours is not None and ours["facts"].get("tags_known") is False
 
 
 def _billed(row: Mapping[str, Any]) -> tuple[Subject, dict[str, Any]]:

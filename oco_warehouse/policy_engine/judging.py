@@ -24,7 +24,12 @@ from oco_warehouse.policy_engine.recovery_points import recovery_points
 from oco_warehouse.policy_engine.resource_figures import Sums
 from oco_warehouse.policy_engine.subjects import Chunk, Subject
 from oco_warehouse.policy_rules import Rules, grammar
-from oco_warehouse.policy_rules.filters import Measure, measures_of, needs_whole_groups
+from oco_warehouse.policy_rules.filters import (
+    Measure,
+    looks_at_tags,
+    measures_of,
+    needs_whole_groups,
+)
 
 _OF_RESOURCES: Final = (grammar.ANY_RESOURCE, grammar.BILLED_RESOURCE)
 
@@ -46,6 +51,11 @@ class _Judge:
     rules: Rules
     compiled: Compiled
     measures: Sequence[Measure]
+    looks_at_tags: bool
+
+    def rows(self, chunk: Chunk) -> Sequence[int]:
+        """Those of a chunk that it judges."""
+        return chunk.rows(looks_at_tags=self.looks_at_tags)
 
 
 class _Pass:
@@ -73,7 +83,7 @@ class _Pass:
 
     def _ask(self, judge: _Judge, chunk: Chunk) -> None:
         try:
-            rows = judge.compiled.judge(chunk.batch)
+            rows = judge.compiled.judge(chunk.batch, judge.rows(chunk))
             hits = [_hit(judge, chunk, row) for row in rows]
         except PolicyRunError as error:
             self.errors[judge.key] = f"{_culprit(judge, chunk)}{error}"
@@ -136,7 +146,10 @@ def _judge_all(
 
 
 def _judge(key: str, rules: Rules) -> _Judge:
-    return _Judge(key, rules, compile_filters(rules.filters), measures_of(rules.filters))
+    filters = rules.filters
+    return _Judge(
+        key, rules, compile_filters(filters), measures_of(filters), looks_at_tags(filters)
+    )
 
 
 def _judge_inventory(
@@ -156,7 +169,7 @@ def _judge_inventory(
             if kind in one.rules.resources or grammar.ANY_RESOURCE in one.rules.resources
         ]
         whole = [one for one in about if needs_whole_groups(one.rules.filters)]
-        largest = inventory.largest_group(connection, kind) if whole else 0
+        largest = inventory.largest_group(connection, kind, now) if whole else 0
         if largest > inventory.LARGEST_GROUP:
             judging.fail(
                 whole,
@@ -192,10 +205,10 @@ def _hit(judge: _Judge, chunk: Chunk, row: int) -> Hit:
 
 def _culprit(judge: _Judge, chunk: Chunk) -> str:
     """The first subject that a policy cannot judge, as the beginning of a line."""
-    for subject, document in zip(chunk.subjects, chunk.batch.documents, strict=True):
-        alone = Batch([document], chunk.batch.now)
+    for row in judge.rows(chunk):
+        alone = Batch([chunk.batch.documents[row]], chunk.batch.now)
         try:
-            judge.compiled.judge(alone)
+            judge.compiled.judge(alone, [0])
         except PolicyRunError:
-            return f"{subject}: "
+            return f"{chunk.subjects[row]}: "
     return ""

@@ -42,10 +42,22 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Subjects that come together; the rows of the batch are theirs, in order."""
+    """Subjects that come together; the rows of the batch are theirs, in order.
+
+    Attributes:
+        untold: rows whose tags are unknown: no policy that looks at tags judges them.
+    """
 
     subjects: Sequence[Subject]
     batch: Batch
+    untold: frozenset[int] = frozenset()
+
+    def rows(self, *, looks_at_tags: bool) -> Sequence[int]:
+        """Rows that a policy judges."""
+        every = range(len(self.subjects))
+        if not looks_at_tags or not self.untold:
+            return every
+        return [row for row in every if row not in self.untold]
 
 
 def owner_of(tags: Mapping[str, Any]) -> str | None:

@@ -1,12 +1,15 @@
 """The filters of a rule after it was read. Each holds only what was checked."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from oco_warehouse.policy_rules.patterns import SafePattern
 
+# As in tag:owner, Tags[0].Value, oco.tags.owner; other words that look so do no harm.
+_OF_TAGS: Final = re.compile(r"\b(tag:|tags\b|labels\b)", re.IGNORECASE)
 Comparison = Literal["eq", "ne", "gt", "ge", "lt", "le"]
 
 
@@ -194,3 +197,23 @@ def measures_of(filters: Sequence[Filter]) -> list[Measure]:
         elif isinstance(one, Group):
             found.update(dict.fromkeys(measures_of(one.filters)))
     return list(found)
+
+
+def looks_at_tags(filters: Sequence[Filter]) -> bool:
+    """Whether a filter asks for tags: of a resource whose tags are unknown it knows nothing."""
+    return any(_OF_TAGS.search(path) for path in _paths(filters))
+
+
+def _paths(filters: Sequence[Filter]) -> Iterator[str]:
+    for one in filters:
+        if isinstance(one, Group | ListItem):
+            yield from _paths(one.filters)
+        if isinstance(one, ListItem):
+            yield one.key
+        elif isinstance(one, ValueFilter):
+            yield one.key.path
+            yield one.value_path or ""
+            yield one.value if one.value_type == "expr" else ""
+        elif isinstance(one, Reduce):
+            for by in (one.group_by, one.sort_by):
+                yield by.key.path if by.key else ""

@@ -11,7 +11,7 @@ from oco_warehouse.errors import InvalidRuleError
 from oco_warehouse.policy_rules.filters import Key
 from oco_warehouse.policy_rules.grammar import TAG_TRANSFORMS
 from oco_warehouse.policy_rules.patterns import read_pattern
-from oco_warehouse.policy_rules.reading import shown
+from oco_warehouse.policy_rules.reading import is_unkept, shown
 
 LONGEST_KEY: Final = 500
 # Each of these may double what the next part of an expression sees.
@@ -60,8 +60,7 @@ def check_path(path: str, where: str) -> None:
     Raises:
         InvalidRuleError: when it is none, or large enough to run away.
     """
-    if len(path) > LONGEST_KEY or "\0" in path:
-        raise InvalidRuleError(where, f"has at most {LONGEST_KEY} characters and no NUL")
+    _check_text(path, where)
     if path.startswith(_ANNOTATION) or f'"{_ANNOTATION}' in path:
         raise InvalidRuleError(
             where, f"{path} is a mark that only Cloud Custodian's own filters write"
@@ -74,6 +73,13 @@ def check_path(path: str, where: str) -> None:
     if _selections(parsed) > MOST_SELECTIONS:
         raise InvalidRuleError(
             where, f"the expression selects into lists or objects over {MOST_SELECTIONS} times"
+        )
+
+
+def _check_text(path: str, where: str) -> None:
+    if len(path) > LONGEST_KEY or is_unkept(path):
+        raise InvalidRuleError(
+            where, f"has at most {LONGEST_KEY} characters, no NUL and no half of a pair"
         )
 
 
@@ -100,8 +106,8 @@ def read_key(entry: Mapping[str, Any], path: str, where: str) -> Key:
     """
     if not path.startswith(TAG):
         check_path(path, f"{where}.key")
-    elif len(path) > LONGEST_KEY or "\0" in path:
-        raise InvalidRuleError(f"{where}.key", f"has at most {LONGEST_KEY} characters and no NUL")
+    else:
+        _check_text(path, f"{where}.key")
     capture = None
     if "value_regex" in entry:
         at = f"{where}.value_regex"

@@ -17,6 +17,7 @@ from re import _parser
 from typing import Any, Final
 
 from oco_warehouse.errors import InvalidRuleError, PolicyRunError
+from oco_warehouse.policy_rules.reading import is_unkept
 
 LONGEST_PATTERN: Final = 500
 # As long as a tag of AWS may be, and twice as long as most.
@@ -82,8 +83,8 @@ def read_pattern(text: object, where: str, *, ignore_case: bool) -> SafePattern:
     """
     if not isinstance(text, str) or not text:
         raise InvalidRuleError(where, "a regex must be a text that is not empty")
-    if "\0" in text:
-        raise InvalidRuleError(where, "a regex has no NUL character")
+    if is_unkept(text):
+        raise InvalidRuleError(where, "a regex has no NUL character and no half of a pair")
     if len(text) > LONGEST_PATTERN:
         raise InvalidRuleError(
             where, f"a regex has at most {LONGEST_PATTERN} characters, this one {len(text)}"

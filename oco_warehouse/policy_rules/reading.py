@@ -22,6 +22,11 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
+def is_unkept(text: str) -> bool:
+    """Whether it has what PostgreSQL cannot keep: a NUL character, or half of a surrogate pair."""
+    return _UNKEPT.search(text) is not None
+
+
 def known_members(entry: Mapping[Any, Any], where: str, known: Sequence[str]) -> None:
     """Refuse members that a filter does not have.
 
@@ -54,8 +59,7 @@ def text(entry: Mapping[str, Any], name: str, where: str) -> str:
 def _check_text(value: str, where: str) -> None:
     if len(value) > LONGEST_TEXT:
         raise InvalidRuleError(where, f"a text has at most {LONGEST_TEXT} characters")
-    # PostgreSQL cannot keep these.
-    if _UNKEPT.search(value):
+    if is_unkept(value):
         raise InvalidRuleError(where, "a text has no NUL character and no half of a pair")
 
 

@@ -261,7 +261,7 @@ def _read_group_by(rules: Mapping[str, Any], scope: str) -> tuple[str, ...]:
             isinstance(name, str)
             and name.startswith("tag:")
             and 4 < len(name) <= 200
-            and "\0" not in name
+            and not reading.is_unkept(name)
         )
         if name not in known and not (is_tag and scope == grammar.COST):
             tags = ", or tag: and a key" if scope == grammar.COST else ""

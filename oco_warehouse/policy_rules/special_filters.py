@@ -256,7 +256,7 @@ def read_model_list(entry: Mapping[str, Any], where: str, resource: str) -> Mode
     if not isinstance(models, list) or not models:
         raise InvalidRuleError(f"{where}.models", "must be a list of models, such as gpt-5*")
     for place, model in enumerate(models):
-        if not isinstance(model, str) or not 0 < len(model) <= 200 or "\0" in model:
+        if not isinstance(model, str) or not 0 < len(model) <= 200 or reading.is_unkept(model):
             raise InvalidRuleError(
                 f"{where}.models[{place}]", f"must be a model's name or glob, not {shown(model)}"
             )

@@ -14,7 +14,18 @@ from oco_warehouse.errors import ConflictError, InvalidInputError
 from oco_warehouse.recommendation_life import Life, Status
 
 START = datetime(2026, 11, 2, tzinfo=UTC)
-EVENTS = ("found", "missed", "gone", "accept", "dismiss", "snooze", "reopen", "saved", "lost")
+EVENTS = (
+    "found",
+    "missed",
+    "gone",
+    "covered",
+    "accept",
+    "dismiss",
+    "snooze",
+    "reopen",
+    "saved",
+    "lost",
+)
 # What may follow on a status in one step.
 FOLLOWS = {
     Status.OPEN: {Status.ACCEPTED, Status.DISMISSED, Status.REALISED, Status.EXPIRED},
@@ -31,6 +42,7 @@ def step(life: Life, event: str, now: datetime) -> Life:
         "found": lambda: lives.found(life, now),
         "missed": lambda: lives.missed(life, now),
         "gone": lambda: lives.missed(life, now, gone=True),
+        "covered": lambda: lives.missed(life, now, covered=True),
         "saved": lambda: lives.measured(life, now, saved=True),
         "lost": lambda: lives.measured(life, now, saved=False),
         "accept": lambda: lives.accept(life, now),

@@ -7,10 +7,15 @@ commitment at a level L costs L × (1 − discount) each hour, used or not, and 
 min(spend, L). It pays as long as the level is busy for more than the share (1 − discount) of the
 hours: the break-even. The best level is the highest that is busy so long, and the saving is what
 the simulation of it over the history leaves, in 30 days.
+
+What exists comes before what is bought: what commitments of the billing account left unused in the
+newest week is taken off every hour first, at the on-demand spend that it would cover. Plans for
+spend cover any service and region; others their own service, in their region or where they name
+none.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
 from typing import Final
@@ -109,7 +114,9 @@ def commitment(bill: Spend, limits: Commitment) -> list[Recommendation]:
             if stated is None:
                 continue
             discount, source = Decimal(str(stated)), judging.PriceSource.PERCENTAGE
-        best = best_commitment([usd / hours for usd in spend], discount)
+        idle = unused(bill.unused, provider, account, service, region)
+        covers = idle / (1 - discount)
+        best = best_commitment([max(Decimal(0), usd / hours - covers) for usd in spend], discount)
         if best is None:
             continue
         days = len(spend) * hours // _HOURS_A_DAY
@@ -120,8 +127,31 @@ def commitment(bill: Spend, limits: Commitment) -> list[Recommendation]:
             provider, account, f"commitment/{service}/{region}", KIND, service, region
         )
         left = exact_sum(spend) / days * _DAYS_A_MONTH
-        found.append(_recommendation(resource, best, discount, source, days, hours, savings, left))
+        made = _recommendation(resource, best, discount, source, days, hours, savings, left)
+        if idle:
+            made = replace(
+                made,
+                description=(
+                    f"{made.description} That is beside what the {format_usd(idle)} an hour of "
+                    "commitments that nothing uses now would cover."
+                ),
+                evidence={**made.evidence, "unused_commitments_usd_an_hour": f"{idle:.6f}"},
+            )
+        found.append(made)
     return found
+
+
+def unused(
+    commitments: pl.DataFrame, provider: str, account: str, service: str, region: str
+) -> Decimal:
+    """USD an hour of commitments that nothing used, and that could cover a service in a region."""
+    fitting = commitments.filter(
+        pl.col("provider") == provider,
+        pl.col("billing_account_id") == account,
+        pl.col("is_of_spend")
+        | ((pl.col("service") == service) & pl.col("region").is_in([region, "global"])),
+    )
+    return max(Decimal(0), exact_sum(fitting["usd"]))
 
 
 def by_interval(group: pl.DataFrame, end: datetime, history_days: int) -> tuple[list[Decimal], int]:

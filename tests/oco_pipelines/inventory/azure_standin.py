@@ -26,6 +26,7 @@ class Azure:
     rows: list[dict[str, Any]] = field(default_factory=list)
     # {(resource in small letters, metric): {hour: {aggregation: value}}}
     series: dict[tuple[str, str], dict[datetime, dict[str, float]]] = field(default_factory=dict)
+    unknown: set[str] = field(default_factory=set)  # Names of metrics that it refuses.
     advice: list[dict[str, Any]] = field(default_factory=list)
     visible: set[str] = field(default_factory=lambda: {SUBSCRIPTION})
     denied: set[str] = field(default_factory=set)  # Parts of paths.
@@ -100,7 +101,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _metrics(self, resource: str, asked: dict[str, str]) -> None:
         first, last = (datetime.fromisoformat(one) for one in asked["timespan"].split("/"))
         values = []
-        for name in asked["metricnames"].split(","):
+        names = asked["metricnames"].split(",")
+        if self.azure.unknown & set(names):
+            self._send(400, {"error": {"code": "BadRequest", "message":
+                "Failed to find metric configuration"}})  # fmt: skip
+            return
+        for name in names:
             points = self.azure.series.get((resource.lower(), name))
             if points is None:
                 continue

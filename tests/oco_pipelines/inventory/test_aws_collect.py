@@ -408,6 +408,42 @@ def test_a_permission_that_is_missing_is_named_and_the_rest_is_listed(
     assert json.dumps(denied) in missing[0].remedy
 
 
+@pytest.mark.parametrize("earlier", [True, False], ids=["read before", "never read"])
+def test_tags_that_may_not_be_read_are_those_of_before_or_unknown_but_never_none(
+    account: Accounts, client: Client, warehouse: Warehouse, cloudwatch: CloudWatch,
+    reader: Callable[[list[str]], None], earlier: bool,
+) -> None:  # fmt: skip
+    tag = {"Key": "owner", "Value": "kim"}
+    client("s3").create_bucket(
+        Bucket="data", CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
+    client("s3").put_bucket_tagging(Bucket="data", Tagging={"TagSet": [tag]})
+    client("elb").create_load_balancer(
+        LoadBalancerName="old", AvailabilityZones=[f"{REGION}a"], Tags=[tag],
+        Listeners=[{"Protocol": "http", "LoadBalancerPort": 80, "InstancePort": 80}],
+    )  # fmt: skip
+    one = account(kinds=["aws.s3", "aws.elb"], metrics=False)
+    if earlier:
+        collect(warehouse, one, aws=connected(one), now=NOW)
+    tagging = {"s3:GetBucketTagging", "elasticloadbalancing:DescribeTags"}
+    reader([action for action in allowed(one) if action not in tagging])
+    collect(warehouse, one, aws=connected(one), now=NOW)
+    rows = warehouse.query(
+        "SELECT tags, attributes -> 'Tags' AS told, facts -> 'tags_known' AS known "
+        "FROM oco.resources ORDER BY resource_id"
+    )
+    wanted = (
+        {"tags": {"owner": "kim"}, "told": [tag], "known": None}
+        if earlier
+        else {"tags": {}, "told": None, "known": False}
+    )
+    assert rows == [wanted, wanted]
+    assert (
+        "tags stay as they were last read, or unknown"
+        in listing(warehouse, "aws.s3", "")["problem"]
+    )
+
+
 def test_what_may_no_longer_be_listed_does_not_end(
     account: Accounts, client: Client, warehouse: Warehouse, cloudwatch: CloudWatch,
     reader: Callable[[list[str]], None],

@@ -319,3 +319,20 @@ def test_every_page_is_read(client: Client, connect: Connect, page_size: int) ->
         run_instances(client)
     found = list(aws_ec2.instances(connect(page_size=page_size), place()))
     assert len({one.resource_id for one in found}) == 17
+
+
+def test_tags_that_may_not_be_read_are_unknown_and_not_none(
+    client: Client, connect: Connect
+) -> None:
+    client("elasticache").create_cache_cluster(
+        CacheClusterId="sessions", CacheNodeType="cache.m6g.large", Engine="redis", NumCacheNodes=1
+    )
+    client("elbv2").create_load_balancer(Name="shop", Subnets=subnets(client))
+    for lister in (aws_cache.caches, aws_app_elb.load_balancers):
+        aws = connect()
+        assert only(list(lister(aws, place()))).tags == {}
+        # As a refusal leaves it.
+        aws.lacking |= dict.fromkeys(["tag:GetResources", "elasticloadbalancing:DescribeTags"])
+        found = only(list(lister(aws, place())))
+        assert found.tags is None
+        assert "Tags" not in found.attributes

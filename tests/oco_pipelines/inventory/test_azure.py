@@ -221,6 +221,22 @@ def test_metrics_arrive_as_they_were_measured(
     assert (done.metric_requests, done.intervals) == (1, 3)
 
 
+def test_a_metric_that_azure_does_not_know_costs_no_other(
+    run: Callable[..., AzureCollected], cloud: Azure, warehouse: Warehouse
+) -> None:
+    one = machine("web-1")
+    cloud.rows, cloud.unknown = [one], {"Available Memory Percentage"}
+    hour = {"average": 4.5, "maximum": 9, "total": 270, "count": 60}
+    names = ("Percentage CPU", "Network In Total", "Network Out Total")
+    cloud.series = {(one["id"].lower(), name): {LAST_HOUR: hour} for name in names}
+    done = run()
+    rows = warehouse.query("SELECT metric FROM oco.resource_metrics ORDER BY metric")
+    assert [row["metric"] for row in rows] == ["cpu_percent", "network_bytes_per_second"]
+    assert done.collected.problems == []
+    # All at once, and each of the four by itself.
+    assert done.metric_requests == 5
+
+
 def test_only_what_is_new_is_read_again(run: Callable[..., AzureCollected], cloud: Azure) -> None:
     cloud.rows = [machine("web-1")]
     run()

@@ -1,11 +1,13 @@
 """A whole run on a real warehouse: what is planted is found, to the cent, and nothing else."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
 from oco_pipelines.optimizer.thresholds import Commitment
 from oco_warehouse.database import Warehouse
+from oco_warehouse.recommendation_life import COVERED
 from tests.oco_pipelines.optimizer.cloud import Cloud
 from tests.oco_pipelines.optimizer.world import AS_OF, GIB, ago
 
@@ -299,3 +301,75 @@ def test_an_image_saves_nothing_of_what_a_newer_one_in_use_shares(
 def found(cloud: Cloud) -> dict[tuple[str, str], str]:
     cloud.run()
     return cloud.said()
+
+
+def unseen(cloud: Cloud, days: int) -> None:
+    """The account is listed, and no listing has had any of its resources for so long."""
+    cloud.warehouse.execute(
+        "INSERT INTO oco.inventory_listings (source, provider, account_id, region, resource_type, "
+        "status, permission, problem, resources) VALUES ('main', 'aws', '111', 'us-east-1', "
+        "'aws.ebs', 'denied', 'ec2:DescribeVolumes', 'it is denied', 0) ON CONFLICT DO NOTHING"
+    )
+    cloud.warehouse.execute(
+        "UPDATE oco.resources SET last_seen_at = %s", [AS_OF - timedelta(days=days)]
+    )
+
+
+def loose_volume(cloud: Cloud, name: str) -> None:
+    loose = {"attached": False, "created_at": OLD}
+    cloud.resource("aws.ebs", name, state="available", size="gp3", facts=loose)
+    cloud.cost(name, "0.25", unit="GB-Mo", category="Storage")
+
+
+def test_what_no_listing_has_seen_for_days_gets_nothing_new_and_keeps_what_is_open(
+    cloud: Cloud,
+) -> None:
+    loose_volume(cloud, "vol-1")
+    cloud.run()
+    loose_volume(cloud, "vol-2")
+    unseen(cloud, days=4)
+    for days in (0, 40):
+        run = cloud.run(AS_OF + timedelta(days=days))
+        assert not run.found
+    (row,) = cloud.rows()
+    assert (row["resource_id"], row["status"], row["missed_since"]) == ("vol-1", "open", None)
+    # Nor is it known any more whether the claim is still true.
+    (claim,) = cloud.warehouse.query("SELECT basis FROM oco.recommendation_outcomes")
+    assert claim["basis"] is None
+    unseen(cloud, days=0)
+    cloud.run()
+    assert [row["resource_id"] for row in cloud.rows()] == ["vol-1", "vol-2"]
+
+
+def test_what_others_have_all_of_ends_without_being_a_miss(cloud: Cloud) -> None:
+    cloud.resource("aws.ec2", "i-1", state="running", size="c4.large")
+    cloud.cost("i-1", "2.4", unit="Hrs")
+    cloud.run()
+    # It idles as well: removing it takes all of what a newer generation would save.
+    cloud.metric("i-1", CPU, 1)
+    cloud.metric("i-1", NETWORK, 10)
+    for days in (0, 4):
+        cloud.run(AS_OF + timedelta(days=days))
+    idle, newer = cloud.rows()
+    assert (idle["recommendation_type"], idle["status"]) == ("idle_instance", "open")
+    assert (newer["status"], newer["status_reason"]) == ("expired", COVERED)
+    (claim,) = cloud.warehouse.query(
+        "SELECT basis, hit FROM oco.recommendation_outcomes WHERE recommendation_id = %s",
+        [newer["id"]],
+    )
+    assert claim == {"basis": "no_evidence", "hit": None}
+
+
+def test_unused_commitments_of_the_newest_week_are_used_before_another_is_bought(
+    cloud: Cloud,
+) -> None:
+    cloud.resource("aws.ec2", "i-steady", state="running")
+    cloud.cost("i-steady", "24", unit="Hrs", days=95)
+    # A month's line for what was left of a reservation: 0.365 an hour, as much as half a dollar.
+    cloud.cost("ri-1", "262.80", hours=720, days=30, commitment="Unused")
+    cloud.cost("ri-old", "9.99", days=40, until=ago(20), commitment="Unused")
+    cloud.run()
+    (row,) = cloud.rows()
+    assert row["estimated_monthly_savings"] == Decimal("97.20")
+    assert row["evidence"]["unused_commitments_usd_an_hour"] == "0.365000"
+    assert "beside what the $0.36 an hour of commitments that nothing uses" in row["description"]

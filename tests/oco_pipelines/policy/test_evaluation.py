@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from oco_pipelines.policy.evaluation import evaluate_policies
 from oco_warehouse.database import Warehouse
 from oco_warehouse.policy_engine.dry_run import dry_run
 from oco_warehouse.policy_rules import parse_rules
+from oco_warehouse.policy_rules.filters import looks_at_tags
 from tests.oco_pipelines.policy import planted
 
 STOPPED = {"State": {"Name": "stopped"}, "Tags": [{"Key": "owner", "Value": "kim"}]}
@@ -206,3 +208,92 @@ def test_resources_are_counted_by_account_and_region(house: Warehouse) -> None:
         row["resource_id"] for row in planted.open_violations(house) if row["policy"] == "crowd"
     ]
     assert crowd == ["i-1", "i-2"]
+
+
+UNTAGGED = {"resource": "oco.resource", "filters": [{"tag:owner": "absent"}]}
+
+
+def unseen(warehouse: Warehouse, resource_id: str, days: int) -> None:
+    """Its account is listed, and no listing has had it for so long."""
+    warehouse.execute(
+        "INSERT INTO oco.inventory_listings (source, provider, account_id, region, resource_type, "
+        "status, permission, problem, resources) VALUES ('main', 'aws', '111', 'eu-west-1', "
+        "'aws.ec2', 'denied', 'ec2:DescribeInstances', 'it is denied', 0) ON CONFLICT DO NOTHING"
+    )
+    warehouse.execute(
+        "UPDATE oco.resources SET last_seen_at = now() - make_interval(days => %s) "
+        "WHERE resource_id = %s",
+        [days, resource_id],
+    )
+
+
+def test_what_no_listing_has_seen_for_days_is_not_judged_anew_and_stays_as_it_is(
+    house: Warehouse,
+) -> None:
+    evaluate_policies(house)
+    planted.resource(house, "i-new", attributes=STOPPED)
+    for one in ("i-1", "i-2", "i-new"):
+        unseen(house, one, days=4)
+    mend(house)  # by the last state that is known, which may be old as well
+    done = evaluate_policies(house)
+    assert (done.found, done.opened, done.resolved) == (0, 0, 0)
+    assert [row["resource_id"] for row in planted.open_violations(house)] == ["i-1"]
+    assert dry_run(house, parse_rules(RULES), 10).found == 0
+    unseen(house, "i-1", days=0)
+    assert evaluate_policies(house).resolved == 1
+
+
+def test_what_an_account_that_is_not_listed_has_is_judged_whenever_it_was_seen(
+    house: Warehouse,
+) -> None:
+    house.execute("UPDATE oco.resources SET last_seen_at = now() - interval '90 days'")
+    assert evaluate_policies(house).found == 1
+
+
+def test_unknown_tags_are_not_taken_for_none(house: Warehouse) -> None:
+    planted.policy(house, "untagged", UNTAGGED)
+    planted.resource(house, "i-unknown", attributes=STOPPED, facts={"tags_known": False})
+    evaluate_policies(house)
+    found = [(row["policy"], row["resource_id"]) for row in planted.open_violations(house)]
+    assert found == [("stopped", "i-1"), ("stopped", "i-unknown"), ("untagged", "i-2")]
+
+
+def test_a_violation_about_tags_that_became_unknown_stays(house: Warehouse) -> None:
+    planted.policy(house, "untagged", UNTAGGED)
+    evaluate_policies(house)
+    house.execute("""UPDATE oco.resources SET facts = '{"tags_known": false}'""")
+    done = evaluate_policies(house)
+    assert (done.found, done.resolved) == (1, 0)
+    assert [row["policy"] for row in planted.open_violations(house)] == ["stopped", "untagged"]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"tag:owner": "absent"},
+        {"not": [{"or": [{"type": "value", "key": "oco.tags.owner", "value": "x"}]}]},
+        {"type": "value", "key": "a", "value_type": "expr", "value": "Tags[0].Key"},
+        {"type": "value", "key": "a", "op": "in", "value_path": "labels.b"},
+    ],
+)
+def test_policies_that_look_at_tags_are_known_by_their_keys(entry: dict[str, Any]) -> None:
+    assert looks_at_tags(parse_rules({"resource": "oco.resource", "filters": [entry]}).filters)
+    assert not looks_at_tags(parse_rules(RULES).filters)
+
+
+def test_a_cloud_budget_is_breached_only_while_its_period_lasts(warehouse: Warehouse) -> None:
+    """Until its new period is judged nothing of that is known to be spent."""
+    for name, ended in (("lasting", 1), ("over", 0)):
+        warehouse.execute(
+            "WITH made AS (INSERT INTO oco.cloud_budgets (name, amount_usd, period, thresholds) "
+            "VALUES (%s, 10, 'month', '[]') RETURNING id) "
+            "INSERT INTO oco.cloud_budget_status (budget_id, period_start, period_end, amount_usd, "
+            "spent_usd, forecast_usd, judged_at) "
+            "SELECT id, today - 30, today + %s, 10, 11, 12, now() "
+            "FROM made, (SELECT (now() AT TIME ZONE 'UTC')::date AS today) AS day",
+            [name, ended],
+        )
+    found = dry_run(
+        warehouse, parse_rules({"resource": "oco.budget", "filters": ["budget_breached"]}), 10
+    )
+    assert [hit["name"] for hit in found.hits] == ["cloud budget lasting"]

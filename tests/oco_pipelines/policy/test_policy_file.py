@@ -1,6 +1,8 @@
 """Cloud Custodian's files are read: what runs here, and a line for each filter that cannot."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,6 +79,32 @@ def test_what_runs_here_is_read_and_each_filter_that_cannot_is_a_line(tmp_path: 
     assert len(read.refused) == len(starts)
     for line, start in zip(read.refused, starts, strict=True):
         assert line.startswith(f"{path}: {start}"), line
+
+
+@pytest.mark.parametrize(
+    ("member", "where"),
+    [
+        ("name", "policies[0].name"),
+        ("description", "policies[0] (x).description"),
+        ("actions", "policies[0] (x).actions[0].text"),
+    ],
+)
+def test_half_of_a_surrogate_pair_is_refused_with_its_path(
+    tmp_path: Path, member: str, where: str
+) -> None:
+    entry: dict[str, Any] = {
+        "name": "x",
+        "resource": "ec2",
+        "filters": [{"a": 1}],
+        member: "\ud800",
+    }
+    if member == "actions":
+        entry[member] = [{"type": "stop", "text": "\ud800"}]
+    path = tmp_path / "c7n.yaml"
+    path.write_text(json.dumps({"policies": [entry]}))
+    (line,) = read_policy_file(path).refused
+    assert line.startswith(f"{path}: {where}: ")
+    assert line.isprintable()
 
 
 @pytest.mark.parametrize(

@@ -418,7 +418,9 @@ ALL_OF: Final = st.one_of(*(st.lists(FILTERS, min_size=1, max_size=most) for mos
 def ours(filters: list[Any], documents: list[dict[str, Any]]) -> set[int] | str:
     try:
         rules = parse_rules({"resource": "aws.ebs-snapshot", "filters": filters})
-        rows = compile_filters(rules.filters).judge(Batch(documents, datetime.now(UTC)))
+        rows = compile_filters(rules.filters).judge(
+            Batch(documents, datetime.now(UTC)), range(len(documents))
+        )
     except (InvalidRuleError, PolicyRunError) as error:
         return str(error)
     return {documents[row]["Id"] for row in rows}

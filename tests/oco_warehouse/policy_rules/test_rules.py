@@ -49,6 +49,16 @@ def value(**members: Any) -> dict[str, Any]:
         (rules(value(value={"a": 1})), "filters[0].value"),
         (rules(value(value=["a", {"b": 1}])), "filters[0].value[1]"),
         (rules(value(value="a\0b")), "filters[0].value"),
+        # Half of a surrogate pair, which nothing can keep or send on.
+        (rules(value(value="a\ud800")), "filters[0].value"),
+        (rules({"tag:a\ud800": "x"}), "filters[0].key"),
+        (rules({"\ud800": "x"}), "filters[0].key"),
+        (rules(value(value_regex="(\ud800)")), "filters[0].value_regex"),
+        (
+            rules({"type": "model-allow-list", "models": ["\ud800"]}, resource="oco.llm-usage"),
+            "filters[0].models[0]",
+        ),
+        (rules("cost > 1", resource="oco.cost", group_by=["tag:\ud800"]), "group_by[0]"),
         (rules({"or": [value(value="logs-{account_id}")]}), "filters[0].or[0].value"),
         (rules("cost_last_30d > -5"), "filters[0].value"),
         (rules({"Logging": "absent"}, resource="s3"), "filters[0].Logging"),

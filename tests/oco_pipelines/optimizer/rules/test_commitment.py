@@ -1,13 +1,15 @@
 """Commitments: break-even, the best level, and what a simulation of the history says."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oco_pipelines.optimizer.groups import DISCOUNTS, HISTORY, Spend
+from oco_pipelines.optimizer.groups import DISCOUNTS, HISTORY, UNUSED, Spend
 from oco_pipelines.optimizer.rules.commitment import best_commitment, commitment, simulate
 from oco_pipelines.optimizer.thresholds import Commitment
 from tests.oco_pipelines.optimizer.examples import spend
@@ -73,6 +75,42 @@ def test_a_bill_of_days_is_simulated_by_day() -> None:
     (found,) = commitment(bill, Commitment())
     assert str(found.estimated_monthly_savings) == "201.60"  # 1 × 28 % × 720
     assert found.evidence["interval_hours"] == 24
+
+
+@pytest.mark.parametrize(
+    ("usd", "said"),
+    [
+        # 0.73 an hour would have covered a dollar on demand: all that is there for long enough.
+        ("0.73", []),
+        ("0.365", ["97.20"]),  # the half of it is left: 0.5 × 27 % × 720
+        ("0", ["194.40"]),
+    ],
+)
+def test_what_commitments_leave_unused_is_used_before_another_is_bought(
+    usd: str, said: list[str]
+) -> None:
+    bill = replace(spend(), unused=unused_rows((usd, "EC2", "us-east-1", False)))
+    found = commitment(bill, Commitment())
+    assert [str(one.estimated_monthly_savings) for one in found] == said
+
+
+def test_commitments_for_other_use_cover_nothing_but_plans_cover_all() -> None:
+    other = unused_rows(("5", "RDS", "us-east-1", False), ("5", "EC2", "eu-west-1", False))
+    assert len(commitment(replace(spend(), unused=other), Commitment())) == 1
+    for row in (("5", "EC2", "global", False), ("5", "Savings Plans", "eu-west-1", True)):
+        assert not commitment(replace(spend(), unused=unused_rows(row)), Commitment())
+
+
+def unused_rows(*rows: tuple[str, str, str, bool]) -> pl.DataFrame:
+    """USD an hour, service, region, and whether it is a plan for spend."""
+    return pl.DataFrame(
+        [
+            ("aws", "999", service, region, plan, Decimal(usd))
+            for usd, service, region, plan in rows
+        ],
+        schema=UNUSED,
+        orient="row",
+    )
 
 
 def test_a_short_history_and_providers_without_a_discount_say_nothing() -> None:
