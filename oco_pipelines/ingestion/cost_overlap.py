@@ -268,7 +268,7 @@ def _refuse_same_sums(
         found = months.setdefault(row["name"], {})
         found[row["month"]] = (row["billed"], row["charges"])
     for name in sorted(others):
-        if add_up_alike(months[partition], months.get(name, {})) and _are_of_one_time(
+        if add_up_alike(months[partition], months.get(name, {})) and are_of_one_time(
             connection, source, [partition, name]
         ):
             raise ConflictError(
@@ -277,7 +277,7 @@ def _refuse_same_sums(
             )
 
 
-def _are_of_one_time(connection: Connection, source: str, names: list[str]) -> bool:
+def are_of_one_time(connection: Connection, source: str, names: list[str]) -> bool:
     """Whether two partitions are mostly of the same hours: days that follow may cost the same."""
     rows = connection.execute(_WHEN, [source, names]).fetchall()
     begins, ends = max(row["begins"] for row in rows), min(row["ends"] for row in rows)

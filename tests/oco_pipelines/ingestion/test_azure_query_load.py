@@ -277,9 +277,22 @@ faults = st.none() | st.builds(
     double=st.booleans(),
     lose=st.booleans(),
 )
+
+
+def losing_once(broken: list[Fault | None]) -> list[Fault | None]:
+    """The same without a second lost row: what no answer to any question has cannot be missed."""
+    losing = [fault for fault in broken if fault is not None and fault.lose]
+    return [
+        dataclasses.replace(fault, lose=False)
+        if fault in losing and fault is not losing[0]
+        else fault
+        for fault in broken
+    ]
+
+
 deliveries = st.lists(
-    st.tuples(st.lists(charges, min_size=1, max_size=6), st.lists(faults, max_size=6),
-              st.integers(1, 4), st.integers()),
+    st.tuples(st.lists(charges, min_size=1, max_size=6),
+              st.lists(faults, max_size=6).map(losing_once), st.integers(1, 4), st.integers()),
     min_size=1, max_size=4,
 )  # fmt: skip
 _tables = "oco.cloud_costs, oco.ingestion_batches, oco.rejected_rows"

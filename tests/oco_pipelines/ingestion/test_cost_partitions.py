@@ -9,7 +9,7 @@ import pytest
 
 from oco_pipelines.ingestion.cost_batch import Origin
 from oco_pipelines.ingestion.cost_load import load
-from oco_pipelines.ingestion.cost_overlap import add_up_alike, refuse_same_bill
+from oco_pipelines.ingestion.cost_overlap import add_up_alike, are_of_one_time, refuse_same_bill
 from oco_pipelines.ingestion.focus_file import SOURCE, load_focus_file
 from oco_pipelines.ingestion.focus_normalise import normalise
 from oco_pipelines.ingestion.focus_reader import read_focus
@@ -127,7 +127,11 @@ def doubled_by_charges(connection: Connection, partition: str) -> bool:
         if name != partition
         and all(abs((a - b).days) <= 1 for a, b in zip(window, windows[partition], strict=True))
     ]
-    if any(add_up_alike(months[partition], months[name]) for name in near):  # type: ignore[arg-type]
+    if any(
+        add_up_alike(months[partition], months[name])  # type: ignore[arg-type]
+        and are_of_one_time(connection, SOURCE, [partition, name])
+        for name in near
+    ):
         return True
     return bool(
         connection.execute(
