@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from oco_pipelines.ingestion.azure_charges import Dataset
+from oco_pipelines.ingestion.azure_charges import AmountForms, Dataset
 from oco_pipelines.ingestion.azure_columns import recognise
 from oco_pipelines.ingestion.azure_export import to_focus
 from oco_pipelines.ingestion.azure_pair import combine
@@ -63,7 +63,7 @@ def load_azure(
         before = stamps(files)
     except OSError as error:
         raise InvalidFileError(f"{error.filename}: cannot be read ({error.strerror})") from None
-    tables = guarded(unaltered(partition, before, _read(partition, month)), guard)
+    tables = guarded(unaltered(partition, before, read_azure(partition, month)), guard)
     return load(
         warehouse,
         map(normalise, tables),
@@ -72,9 +72,23 @@ def load_azure(
     )
 
 
-def _read(partition: str, month: AzureMonth) -> Iterator[SourceTable]:
-    actual = _rows(month.actual, "actual", month)
-    amortized = _rows(month.amortized, "amortized", month)
+def read_azure(partition: str, month: AzureMonth) -> Iterator[SourceTable]:
+    """The rows of a month, some at a time.
+
+    Raises:
+        InvalidFileError: as `load_azure` does.
+    """
+    if month.actual and not month.amortized:
+        for rows in _rows(month.actual, "actual", month):
+            yield SourceTable(rows, ())
+        return
+    actual, amortized = (
+        pl.concat(parts).drop(ROW_NUMBER) if parts else None
+        for parts in (
+            list(_rows(month.actual, "actual", month)),
+            list(_rows(month.amortized, "amortized", month)),
+        )
+    )
     try:
         rows = combine(actual, amortized)
     except InvalidInputError as error:
@@ -82,34 +96,36 @@ def _read(partition: str, month: AzureMonth) -> Iterator[SourceTable]:
     yield SourceTable(rows.with_row_index(ROW_NUMBER, offset=1), ())
 
 
-def _rows(paths: Sequence[Path], dataset: Dataset, month: AzureMonth) -> pl.DataFrame | None:
-    parts = [_rows_of(path, dataset, month) for path in paths]
-    if not parts:
-        return None
-    rows = pl.concat(parts)
-    promised = month.rows.get(dataset, rows.height)
-    if rows.height != promised:
+def _rows(paths: Sequence[Path], dataset: Dataset, month: AzureMonth) -> Iterator[pl.DataFrame]:
+    """The rows of all files of one kind, some at a time, numbered through."""
+    done = 0
+    for path in paths:
+        for rows in _rows_of(path, dataset, month):
+            yield rows.with_row_index(ROW_NUMBER, offset=done + 1)
+            done += rows.height
+    promised = month.rows.get(dataset, done)
+    if paths and done != promised:
         raise InvalidFileError(
-            f"the {dataset} export has {rows.height} rows, and its manifest says {promised}: "
+            f"the {dataset} export has {done} rows, and its manifest says {promised}: "
             "a part is damaged, export the month again"
         )
-    return rows
 
 
-def _rows_of(path: Path, dataset: Dataset, month: AzureMonth) -> pl.DataFrame:
-    frames = list(read_table(str(path), path))
-    try:
-        variant = recognise(
-            frames[0].columns, currency=month.currency, billing_account=month.billing_account
-        )
-        if variant is not None:
-            # As a whole: how dates are written is told from all of them.
-            return to_focus(pl.concat(frames), variant, dataset)
-    except InvalidInputError as error:
-        raise InvalidFileError(f"{path}: {error}") from None
-    raise InvalidFileError(
-        f"{path}: no cost export of Azure; a FOCUS export is loaded with `oco import focus`"
-    )
+def _rows_of(path: Path, dataset: Dataset, month: AzureMonth) -> Iterator[pl.DataFrame]:
+    variant, seen = None, AmountForms()
+    for frame in read_table(str(path), path):
+        try:
+            variant = variant or recognise(
+                frame.columns, currency=month.currency, billing_account=month.billing_account
+            )
+            rows = None if variant is None else to_focus(frame, variant, dataset, seen)
+        except InvalidInputError as error:
+            raise InvalidFileError(f"{path}: {error}") from None
+        if rows is None:
+            raise InvalidFileError(
+                f"{path}: no cost export of Azure; a FOCUS export is loaded with `oco import focus`"
+            )
+        yield rows
 
 
 def _digest(month: AzureMonth) -> str:
