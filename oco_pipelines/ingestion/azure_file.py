@@ -1,16 +1,18 @@
 """Azure's cost exports from the disk into the warehouse: files of one month are one partition."""
 
 import hashlib
+import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
+from oco_pipelines.ingestion.azure_buckets import combine_parts
 from oco_pipelines.ingestion.azure_charges import AmountForms, Dataset
 from oco_pipelines.ingestion.azure_columns import recognise
 from oco_pipelines.ingestion.azure_export import to_focus
-from oco_pipelines.ingestion.azure_pair import combine
+from oco_pipelines.ingestion.azure_pair import AMORTIZED_ALONE
 from oco_pipelines.ingestion.cost_batch import LoadResult, Origin
 from oco_pipelines.ingestion.cost_load import load
 from oco_pipelines.ingestion.focus_file import SOURCE, Guard, guarded, stamps, unaltered
@@ -56,6 +58,7 @@ def load_azure(
     Raises:
         InvalidFileError: when a file is no cost export of Azure, or of the other kind, or not all
             rows are there.
+        ConfigurationError: when the disk has no room for the rows of a pair.
         OpenCloudOpsError: as `cost_load.load` raises.
     """
     files = [*month.actual, *month.amortized]
@@ -63,37 +66,39 @@ def load_azure(
         before = stamps(files)
     except OSError as error:
         raise InvalidFileError(f"{error.filename}: cannot be read ({error.strerror})") from None
-    tables = guarded(unaltered(partition, before, read_azure(partition, month)), guard)
-    return load(
-        warehouse,
-        map(normalise, tables),
-        Origin(source, partition, _digest(month), run_id, estimated),
-        replaces,
-    )
+    # Here and not where it is filled: a load that fails leaves its reader where it stands.
+    with tempfile.TemporaryDirectory(prefix="oco-azure-") as folder:
+        rows = read_azure(partition, month, Path(folder))
+        tables = guarded(unaltered(partition, before, rows), guard)
+        return load(
+            warehouse,
+            map(normalise, tables),
+            Origin(source, partition, _digest(month), run_id, estimated),
+            replaces,
+        )
 
 
-def read_azure(partition: str, month: AzureMonth) -> Iterator[SourceTable]:
-    """The rows of a month, some at a time.
+def read_azure(partition: str, month: AzureMonth, folder: Path) -> Iterator[SourceTable]:
+    """The rows of a month, some at a time; a pair waits in the folder, an empty one, meanwhile.
 
     Raises:
         InvalidFileError: as `load_azure` does.
+        ConfigurationError: when the folder takes no more.
     """
-    if month.actual and not month.amortized:
-        for rows in _rows(month.actual, "actual", month):
-            yield SourceTable(rows, ())
-        return
-    actual, amortized = (
-        pl.concat(parts).drop(ROW_NUMBER) if parts else None
-        for parts in (
-            list(_rows(month.actual, "actual", month)),
-            list(_rows(month.amortized, "amortized", month)),
-        )
-    )
+    if not month.actual:
+        raise InvalidFileError(f"{partition}: {AMORTIZED_ALONE}")
+    actual = _rows(month.actual, "actual", month)
+    if month.amortized:
+        parts = combine_parts(actual, _rows(month.amortized, "amortized", month), folder)
+    else:
+        parts = actual
     try:
-        rows = combine(actual, amortized)
+        for rows in parts:
+            yield SourceTable(rows, ())
+    except InvalidFileError:
+        raise
     except InvalidInputError as error:
         raise InvalidFileError(f"{partition}: {error}") from None
-    yield SourceTable(rows.with_row_index(ROW_NUMBER, offset=1), ())
 
 
 def _rows(paths: Sequence[Path], dataset: Dataset, month: AzureMonth) -> Iterator[pl.DataFrame]:
@@ -104,7 +109,7 @@ def _rows(paths: Sequence[Path], dataset: Dataset, month: AzureMonth) -> Iterato
             yield rows.with_row_index(ROW_NUMBER, offset=done + 1)
             done += rows.height
     promised = month.rows.get(dataset, done)
-    if paths and done != promised:
+    if done != promised:
         raise InvalidFileError(
             f"the {dataset} export has {done} rows, and its manifest says {promised}: "
             "a part is damaged, export the month again"
