@@ -3,6 +3,7 @@
 Text in, text out, row by row. Does not belong here: what FOCUS calls it.
 """
 
+from dataclasses import dataclass
 from typing import Final, Literal
 
 import polars as pl
@@ -39,6 +40,14 @@ _VERBATIM: Final = (*_AMOUNTS, "tags")
 _TYPE: Final = pl.col("_type")
 
 
+@dataclass(slots=True)
+class AmountForms:
+    """How the rows of a file that were read so far write amounts: the first of each form."""
+
+    with_comma: str | None = None
+    two_ways: str | None = None
+
+
 def read_charges(frame: pl.DataFrame, variant: Variant) -> pl.DataFrame:
     """Every field of `SPELLINGS` as a text, null where the file has none, and what a row is.
 
@@ -73,20 +82,30 @@ def refuse_other_dataset(charges: pl.DataFrame, dataset: Dataset) -> None:
         )
 
 
-def refuse_two_readings(charges: pl.DataFrame) -> None:
+def refuse_two_readings(charges: pl.DataFrame, seen: AmountForms) -> None:
     """Refuse amounts as `1.234` beside others as `12,5`, whose point may be one of thousands.
+
+    Args:
+        charges: some rows of a file.
+        seen: what the rows before them have; is told what these have.
 
     Raises:
         InvalidInputError: naming one of each.
     """
     amounts = pl.concat([charges[column].drop_nulls() for column in _AMOUNTS])
-    with_comma = amounts.filter(amounts.str.contains(_DECIMAL_COMMA))
-    two_ways = amounts.filter(amounts.str.contains(_ONE_OR_THOUSANDS))
-    if len(with_comma) and len(two_ways):
+    seen.with_comma = seen.with_comma or _first(amounts, _DECIMAL_COMMA)
+    seen.two_ways = seen.two_ways or _first(amounts, _ONE_OR_THOUSANDS)
+    if seen.with_comma and seen.two_ways:
         raise InvalidInputError(
-            f"has amounts with a decimal comma ({with_comma[0]!r}), beside which {two_ways[0]!r} "
-            "could be one and a part, or a thousand and more: export the file again"
+            f"has amounts with a decimal comma ({seen.with_comma!r}), beside which "
+            f"{seen.two_ways!r} could be one and a part, or a thousand and more: export the file "
+            "again"
         )
+
+
+def _first(texts: pl.Series, pattern: str) -> str | None:
+    found = texts.filter(texts.str.contains(pattern))
+    return found[0] if len(found) else None
 
 
 def refuse_days_first(charges: pl.DataFrame) -> None:

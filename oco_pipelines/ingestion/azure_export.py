@@ -11,6 +11,7 @@ from typing import Any, Final
 import polars as pl
 
 from oco_pipelines.ingestion.azure_charges import (
+    AmountForms,
     Dataset,
     folded,
     read_charges,
@@ -33,7 +34,9 @@ from oco_pipelines.ingestion.focus_columns import COLUMNS
 _TYPE: Final = pl.col("_type")
 
 
-def to_focus(frame: pl.DataFrame, variant: Variant, dataset: Dataset) -> pl.DataFrame:
+def to_focus(
+    frame: pl.DataFrame, variant: Variant, dataset: Dataset, seen: AmountForms | None = None
+) -> pl.DataFrame:
     """Rows of an export as rows of FOCUS, in their order.
 
     Args:
@@ -41,6 +44,8 @@ def to_focus(frame: pl.DataFrame, variant: Variant, dataset: Dataset) -> pl.Data
         variant: of the file, from `azure_columns.recognise`.
         dataset: which of the two exports it is. Rows of `amortized` have no BilledCost, so that
             they cannot be loaded before `azure_pair.combine` gave them one.
+        seen: how the rows of the file before these write amounts, where there are some; is told
+            how these do.
 
     Raises:
         InvalidInputError: when the rows are of the other export, have their days first and no
@@ -49,7 +54,7 @@ def to_focus(frame: pl.DataFrame, variant: Variant, dataset: Dataset) -> pl.Data
     charges = read_charges(frame, variant)
     refuse_other_dataset(charges, dataset)
     refuse_days_first(charges)
-    refuse_two_readings(charges)
+    refuse_two_readings(charges, AmountForms() if seen is None else seen)
     focus = (
         charges.select(**_who(), **_what(), **_commitment())
         .hstack(_days(charges))

@@ -1,16 +1,18 @@
 """Azure's cost exports from the disk into the warehouse: files of one month are one partition."""
 
 import hashlib
+import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
-from oco_pipelines.ingestion.azure_charges import Dataset
+from oco_pipelines.ingestion.azure_buckets import combine_parts
+from oco_pipelines.ingestion.azure_charges import AmountForms, Dataset
 from oco_pipelines.ingestion.azure_columns import recognise
 from oco_pipelines.ingestion.azure_export import to_focus
-from oco_pipelines.ingestion.azure_pair import combine
+from oco_pipelines.ingestion.azure_pair import AMORTIZED_ALONE
 from oco_pipelines.ingestion.cost_batch import LoadResult, Origin
 from oco_pipelines.ingestion.cost_load import load
 from oco_pipelines.ingestion.focus_file import SOURCE, Guard, guarded, stamps, unaltered
@@ -56,6 +58,7 @@ def load_azure(
     Raises:
         InvalidFileError: when a file is no cost export of Azure, or of the other kind, or not all
             rows are there.
+        ConfigurationError: when the disk has no room for the rows of a pair.
         OpenCloudOpsError: as `cost_load.load` raises.
     """
     files = [*month.actual, *month.amortized]
@@ -63,53 +66,71 @@ def load_azure(
         before = stamps(files)
     except OSError as error:
         raise InvalidFileError(f"{error.filename}: cannot be read ({error.strerror})") from None
-    tables = guarded(unaltered(partition, before, _read(partition, month)), guard)
-    return load(
-        warehouse,
-        map(normalise, tables),
-        Origin(source, partition, _digest(month), run_id, estimated),
-        replaces,
-    )
+    # Here and not where it is filled: a load that fails leaves its reader where it stands.
+    with tempfile.TemporaryDirectory(prefix="oco-azure-") as folder:
+        rows = read_azure(partition, month, Path(folder))
+        tables = guarded(unaltered(partition, before, rows), guard)
+        return load(
+            warehouse,
+            map(normalise, tables),
+            Origin(source, partition, _digest(month), run_id, estimated),
+            replaces,
+        )
 
 
-def _read(partition: str, month: AzureMonth) -> Iterator[SourceTable]:
+def read_azure(partition: str, month: AzureMonth, folder: Path) -> Iterator[SourceTable]:
+    """The rows of a month, some at a time; a pair waits in the folder, an empty one, meanwhile.
+
+    Raises:
+        InvalidFileError: as `load_azure` does.
+        ConfigurationError: when the folder takes no more.
+    """
+    if not month.actual:
+        raise InvalidFileError(f"{partition}: {AMORTIZED_ALONE}")
     actual = _rows(month.actual, "actual", month)
-    amortized = _rows(month.amortized, "amortized", month)
+    if month.amortized:
+        parts = combine_parts(actual, _rows(month.amortized, "amortized", month), folder)
+    else:
+        parts = actual
     try:
-        rows = combine(actual, amortized)
+        for rows in parts:
+            yield SourceTable(rows, ())
+    except InvalidFileError:
+        raise
     except InvalidInputError as error:
         raise InvalidFileError(f"{partition}: {error}") from None
-    yield SourceTable(rows.with_row_index(ROW_NUMBER, offset=1), ())
 
 
-def _rows(paths: Sequence[Path], dataset: Dataset, month: AzureMonth) -> pl.DataFrame | None:
-    parts = [_rows_of(path, dataset, month) for path in paths]
-    if not parts:
-        return None
-    rows = pl.concat(parts)
-    promised = month.rows.get(dataset, rows.height)
-    if rows.height != promised:
+def _rows(paths: Sequence[Path], dataset: Dataset, month: AzureMonth) -> Iterator[pl.DataFrame]:
+    """The rows of all files of one kind, some at a time, numbered through."""
+    done = 0
+    for path in paths:
+        for rows in _rows_of(path, dataset, month):
+            yield rows.with_row_index(ROW_NUMBER, offset=done + 1)
+            done += rows.height
+    promised = month.rows.get(dataset, done)
+    if done != promised:
         raise InvalidFileError(
-            f"the {dataset} export has {rows.height} rows, and its manifest says {promised}: "
+            f"the {dataset} export has {done} rows, and its manifest says {promised}: "
             "a part is damaged, export the month again"
         )
-    return rows
 
 
-def _rows_of(path: Path, dataset: Dataset, month: AzureMonth) -> pl.DataFrame:
-    frames = list(read_table(str(path), path))
-    try:
-        variant = recognise(
-            frames[0].columns, currency=month.currency, billing_account=month.billing_account
-        )
-        if variant is not None:
-            # As a whole: how dates are written is told from all of them.
-            return to_focus(pl.concat(frames), variant, dataset)
-    except InvalidInputError as error:
-        raise InvalidFileError(f"{path}: {error}") from None
-    raise InvalidFileError(
-        f"{path}: no cost export of Azure; a FOCUS export is loaded with `oco import focus`"
-    )
+def _rows_of(path: Path, dataset: Dataset, month: AzureMonth) -> Iterator[pl.DataFrame]:
+    variant, seen = None, AmountForms()
+    for frame in read_table(str(path), path):
+        try:
+            variant = variant or recognise(
+                frame.columns, currency=month.currency, billing_account=month.billing_account
+            )
+            rows = None if variant is None else to_focus(frame, variant, dataset, seen)
+        except InvalidInputError as error:
+            raise InvalidFileError(f"{path}: {error}") from None
+        if rows is None:
+            raise InvalidFileError(
+                f"{path}: no cost export of Azure; a FOCUS export is loaded with `oco import focus`"
+            )
+        yield rows
 
 
 def _digest(month: AzureMonth) -> str:
