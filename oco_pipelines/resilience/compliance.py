@@ -84,7 +84,7 @@ def judge(
         return Judgement(Verdict.UNKNOWN, (f"the cluster could not be read{why}",), age)
     breaches, risks = _unreachable(evidence, rpo_target, rto_target, now)
     waiting = False
-    if age is None and evidence.newest_sound_started_at is None:
+    if age is None and not (breaches or risks):
         waiting = now - evidence.policy_created_at <= rpo_target
         (risks if waiting else breaches).append("there is no usable recovery point")
     elif age is not None and age > rpo_target:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from oco_pipelines.resilience import velero_store
@@ -57,6 +57,8 @@ DOWN = replace(
 )
 
 
+# Its location is back, and the recovery point in it was not looked at again yet.
+@example(replace(DOWN, sound_location_down_for=None))
 @given(EVIDENCE)
 def test_a_policy_is_never_met_without_a_usable_recovery_point(evidence: Evidence) -> None:
     judgement = judge(evidence, RPO, RTO, NOW)
