@@ -49,3 +49,17 @@ from chosen
 where choice = 1
 group by tags
 {%- endmacro %}
+
+{# All rows of a relation with a column `tags`, and what its tags mean as tag_team and so on. #}
+{% macro with_canonical_tags(relation) -%}
+select
+    labelled.*,
+    canonical.team as tag_team,
+    canonical.environment as tag_environment,
+    canonical.cost_center as tag_cost_center,
+    canonical.application as tag_application
+from {{ relation }} as labelled
+left join (
+    {{ canonical_tags("(select distinct tags from " ~ relation ~ " where jsonb_typeof(tags) = 'object')") }}
+) as canonical on labelled.tags = canonical.tags
+{%- endmacro %}

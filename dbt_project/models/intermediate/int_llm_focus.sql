@@ -63,24 +63,8 @@ hourly as (
         token_direction
 ),
 
-tag_sets as (
-    select distinct tags from hourly
-    where jsonb_typeof(tags) = 'object'
-),
-
-canonical as (
-    {{ canonical_tags('tag_sets') }}
-),
-
 labelled as (
-    select
-        hourly.*,
-        canonical.team as tag_team,
-        canonical.environment as tag_environment,
-        canonical.cost_center as tag_cost_center,
-        canonical.application as tag_application
-    from hourly
-    left join canonical on hourly.tags = canonical.tags
+    {{ with_canonical_tags('hourly') }}
 )
 
 select

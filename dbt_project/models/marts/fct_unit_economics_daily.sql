@@ -26,22 +26,16 @@ with tagged_calls as (
         provider || '/' || model
 ),
 
-tag_sets as (
-    select distinct tags from tagged_calls
-    where jsonb_typeof(tags) = 'object'
-),
-
-canonical as (
-    {{ canonical_tags('tag_sets') }}
+labelled as (
+    {{ with_canonical_tags('tagged_calls') }}
 ),
 
 -- A call's team is found as int_llm_focus finds it, or a team's calls and its cost would not meet.
 calls as (
     select
-        tagged_calls.*,
-        coalesce(tagged_calls.team_id, canonical.team, 'untagged') as team
-    from tagged_calls
-    left join canonical on tagged_calls.tags = canonical.tags
+        labelled.*,
+        coalesce(team_id, tag_team, 'untagged') as team
+    from labelled
 ),
 
 usage_by_level as (
